@@ -1,10 +1,11 @@
-"""Writing files so that a crash never leaves half of one."""
+"""Writing files so that an interruption never leaves half of one."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
+
+__all__ = ["write_atomically"]
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
@@ -28,21 +29,10 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     'kept\n'
     """
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    draft = Path(name)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        draft.chmod(0o666 & ~_umask())
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    """Read the process's umask, which can be read only by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
