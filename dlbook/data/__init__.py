@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlbook.data.batching import minibatches
-from dlbook.data.loading import load_delivery, load_digits
+from dlbook.data.loading import load_delivery, load_digits, load_two_digits
 from dlbook.data.preparing import Standardizer, one_hot
 from dlbook.data.splitting import Part, Splits, split
 from dlbook.data.synthetic import make_blobs, make_moons
@@ -14,6 +14,7 @@ __all__ = [
     "Standardizer",
     "load_delivery",
     "load_digits",
+    "load_two_digits",
     "make_blobs",
     "make_moons",
     "minibatches",

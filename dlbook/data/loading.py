@@ -7,7 +7,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dlbook.data.splitting import Splits, split
+from dlbook.data.splitting import Part, Splits, split
 
 DIGITS_MAXIMUM = 16  # a pixel counts the dark ones among the 4 × 4 pixels it stands for
 
@@ -59,6 +59,51 @@ def load_digits(
     if not flatten:
         X = X.reshape(-1, 1, 8, 8)
     return split(X, y.astype(np.int64), rng=rng)
+
+
+def load_two_digits(
+    negative: int, positive: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
+) -> Splits:
+    """Load the images of two of the ten digits, as a question with two answers.
+
+    Parameters
+    ----------
+    negative : int
+        The digit, 0 to 9, whose target is −1.
+    positive : int
+        The digit, 0 to 9, whose target is +1.
+    rng : Generator
+        Decides the split, as in ``load_digits``.
+    dtype : dtype, default float64
+        The dtype of pixels and targets.
+
+    Returns
+    -------
+    Splits
+        In each part ``X`` is an ndarray of shape (n, 64), pixels in [0, 1], and ``y`` an ndarray
+        of shape (n, 1), the targets −1 and +1.
+
+    Raises
+    ------
+    ValueError
+        If the two are not different digits; the message states what came.
+
+    Examples
+    --------
+    >>> pair = load_two_digits(3, 8, rng=np.random.default_rng(0))
+    >>> pair.train.X.shape, pair.test.y[:3, 0]
+    ((250, 64), array([-1., -1., -1.]))
+    """
+    if negative == positive or not {negative, positive} <= set(range(10)):
+        raise ValueError(f"expected two different digits from 0 to 9, got {negative}, {positive}")
+    digits = load_digits(rng=rng, dtype=dtype)
+
+    def answers(part: Part) -> Part:
+        keep = (part.y == negative) | (part.y == positive)
+        targets = np.where(part.y[keep] == positive, 1, -1).astype(dtype)
+        return Part(part.X[keep], targets[:, np.newaxis])
+
+    return Splits(*(answers(part) for part in (digits.train, digits.validation, digits.test)))
 
 
 def load_delivery(

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dlbook.data import load_delivery, load_digits
+from dlbook.data import load_delivery, load_two_digits
 from dlbook.figures import style
 from dlbook.scratch.activations import sigmoid
 from dlbook.scratch.neuron import Path, descend
@@ -284,7 +284,8 @@ def error_by_step() -> Figure:
 
 def digit_weights() -> Figure:
     """Draw the mean 3, the mean 8, the weights that tell them apart, and the held-out sums."""
-    X, Y, held_out, truth = threes_and_eights(seed=0)
+    digits = load_two_digits(3, 8, rng=np.random.default_rng(0))
+    (X, Y), (held_out, truth) = digits.train, digits.test
     mean = X.mean(axis=0)
     path = descend(X - mean, Y, lr=0.1, steps=200)
     weights, z = path.W[-1], (held_out - mean) @ path.W[-1] + path.b[-1]
@@ -310,16 +311,6 @@ def digit_weights() -> Figure:
     axes[3].set(title="held-out sums", xlabel="z", yticks=())
     axes[3].legend()
     return fig
-
-
-def threes_and_eights(*, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return training and test images of 3 (target −1) and 8 (target +1): X, Y, X_test, Y_test."""
-    digits = load_digits(rng=np.random.default_rng(seed), dtype=np.float64)
-    parts = []
-    for X, y in (digits.train, digits.test):
-        keep = (y == 3) | (y == 8)
-        parts += [X[keep], np.where(y[keep] == 8, 1.0, -1.0)[:, np.newaxis]]
-    return parts[0], parts[1], parts[2], parts[3]
 
 
 def and_or_xor() -> Figure:
