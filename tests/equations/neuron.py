@@ -1,0 +1,223 @@
+"""The checks behind the equations of the chapter on the neuron."""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy
+from numpy.random import Generator
+
+from dlbook.data import load_delivery
+from dlbook.scratch.activations import relu, sigmoid
+from dlbook.scratch.linear import linear_backward, linear_forward
+from dlbook.scratch.losses import mse_backward, mse_forward
+from dlbook.scratch.neuron import descend
+from dlbook.scratch.optimizers import SGD
+from tests.proof import Page, Pairs, numeric, symbolic
+
+
+def random_batch(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return inputs (n, d), weights (d, 1) and a bias (1,) of random sizes and values."""
+    n, d = rng.integers(1, 6, size=2)
+    return rng.normal(size=(n, d)), rng.normal(size=(d, 1)), rng.normal(size=1)
+
+
+@numeric(r"z = \sum_{j=1}^{d} x_j w_j + b")
+def weighted_sum(rng: Generator) -> Pairs:
+    """``linear_forward`` on one example gives the sum, added up term by term in plain Python."""
+    for _ in range(100):
+        X, W, b = random_batch(rng)
+        Z, _ = linear_forward(X[:1], W, b)
+        z = float(b[0])
+        for x_j, w_j in zip(X[0], W[:, 0], strict=True):
+            z += float(x_j) * float(w_j)
+        yield Z[0, 0], z
+
+
+@numeric(r"a = f(z)")
+def activation(rng: Generator) -> Pairs:
+    """The output of the package's neuron is the function of the sum, for three functions."""
+    for _ in range(40):
+        X, W, b = random_batch(rng)
+        Z, _ = linear_forward(X, W, b)
+        z = [sum(x * w for x, w in zip(row, W[:, 0], strict=True)) + b[0] for row in X]
+        yield Z[:, 0], np.array(z)
+        yield relu(Z)[:, 0], np.array([max(value, 0.0) for value in z])
+        yield sigmoid(Z)[:, 0], 0.5 * (1 + np.tanh(np.array(z) / 2))
+
+
+@numeric(r"\sigma(z) = \frac{1}{1 + e^{-z}}")
+def sigmoid_formula(rng: Generator, page: Page) -> Pairs:
+    """``sigmoid`` computes what the right side, read from the page, evaluates to."""
+    for z in rng.uniform(-30, 30, size=100):
+        yield sigmoid(np.array([z]))[0], page.right_at(z=z)
+
+
+@numeric(r"r = \frac{x_1 w_1 + x_2 w_2 + b}{\sqrt{w_1^2 + w_2^2}}")
+def boundary_distance(rng: Generator, page: Page) -> Pairs:
+    """Going back by r along the weights' direction lands on the boundary, at right angles to it."""
+    for _ in range(100):
+        x, w, b = rng.normal(size=2), rng.normal(size=2), rng.normal()
+        r = page.right_at(x_1=x[0], x_2=x[1], w_1=w[0], w_2=w[1], b=b)
+        direction = np.array([np.cos(angle := np.arctan2(w[1], w[0])), np.sin(angle)])
+        foot = x - r * direction
+        yield foot @ w + b, 0.0
+        along = np.array([-w[1], w[0]])
+        others = [np.hypot(*(foot + t * along - x)) for t in (-0.1, 0.1)]
+        yield float(min(others) > abs(r)), 1.0
+
+
+@numeric(r"Z = XW + b")
+def batch(rng: Generator) -> Pairs:
+    """``linear_forward`` on a batch gives, entry by entry, the sum over the inputs."""
+    for _ in range(100):
+        X, W, b = random_batch(rng)
+        Z, _ = linear_forward(X, W, b)
+        n, d = X.shape
+        entries = [sum(X[i, j] * W[j, 0] for j in range(d)) + b[0] for i in range(n)]
+        yield Z, np.array(entries)[:, np.newaxis]
+
+
+@symbolic(r"w x + b = w (x - \bar{x}) + (b + w \bar{x})")
+def centering() -> Pairs:
+    """Both sides are the same polynomial."""
+    w, x, b, mean = sympy.symbols("w x b mean")
+    yield w * x + b, w * (x - mean) + (b + w * mean)
+
+
+@numeric(r"L(w, b) = \frac{1}{n} \sum_{i=1}^{n} (w x_i + b - y_i)^2")
+def mse(rng: Generator) -> Pairs:
+    """``mse_forward`` of a neuron's answers is the average, added up record by record."""
+    for _ in range(100):
+        X, W, b = random_batch(rng)
+        X, W = X[:, :1], W[:1]
+        Y = rng.normal(size=(len(X), 1))
+        loss, _ = mse_forward(linear_forward(X, W, b)[0], Y)
+        total = 0.0
+        for x_i, y_i in zip(X[:, 0], Y[:, 0], strict=True):
+            total += float(W[0, 0] * x_i + b[0] - y_i) ** 2
+        yield loss, total / len(X)
+
+
+@symbolic(r"\frac{\partial}{\partial w} (w x + b - y)^2 = 2 (w x + b - y) x")
+def slope_w(page: Page) -> Pairs:
+    """SymPy differentiates the left side; the right side is read from the page."""
+    w, x, b, y = sympy.symbols("w x b y")
+    yield page.right, sympy.diff((w * x + b - y) ** 2, w)
+
+
+@symbolic(r"\frac{\partial}{\partial b} (w x + b - y)^2 = 2 (w x + b - y)")
+def slope_b(page: Page) -> Pairs:
+    """SymPy differentiates the left side; the right side is read from the page."""
+    w, x, b, y = sympy.symbols("w x b y")
+    yield page.right, sympy.diff((w * x + b - y) ** 2, b)
+
+
+def records(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return n records (n, 1), targets (n, 1), a weight (1, 1) and a bias (1,)."""
+    n = rng.integers(1, 7)
+    X, Y = rng.normal(size=(2, n, 1))
+    return X, Y, rng.normal(size=(1, 1)), rng.normal(size=1)
+
+
+def loss_gradients(
+    X: np.ndarray, Y: np.ndarray, W: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the package's backward passes say of W and b."""
+    Z, cache = linear_forward(X, W, b)
+    _, loss_cache = mse_forward(Z, Y)
+    _, dW, db = linear_backward(mse_backward(loss_cache), cache)
+    return dW, db
+
+
+@numeric(r"\frac{\partial L}{\partial w} = \frac{2}{n} \sum_{i=1}^{n} e_i x_i")
+def gradient_w(rng: Generator) -> Pairs:
+    """The backward passes give this sum, and so does a complex step through the loss."""
+    for _ in range(50):
+        X, Y, W, b = records(rng)
+        dW, _ = loss_gradients(X, Y, W, b)
+        e = X[:, 0] * W[0, 0] + b[0] - Y[:, 0]
+        total = 2 / len(X) * sum(e_i * x_i for e_i, x_i in zip(e, X[:, 0], strict=True))
+        yield dW[0, 0], total
+        step = 1e-30j
+        loss = (((W[0, 0] + step) * X + b - Y) ** 2).mean()
+        yield loss.imag / step.imag, total
+
+
+@numeric(r"\frac{\partial L}{\partial b} = \frac{2}{n} \sum_{i=1}^{n} e_i")
+def gradient_b(rng: Generator) -> Pairs:
+    """The backward passes give this sum, and so does a complex step through the loss."""
+    for _ in range(50):
+        X, Y, W, b = records(rng)
+        _, db = loss_gradients(X, Y, W, b)
+        e = X[:, 0] * W[0, 0] + b[0] - Y[:, 0]
+        yield db[0], 2 / len(X) * sum(e)
+        step = 1e-30j
+        loss = ((W * X + (b[0] + step) - Y) ** 2).mean()
+        yield loss.imag / step.imag, 2 / len(X) * sum(e)
+
+
+@numeric(r"\frac{\partial L}{\partial W} = \frac{2}{n} X^\top (XW + b - Y)")
+def gradient_matrix(rng: Generator) -> Pairs:
+    """The product agrees with the backward passes and with a complex step in every entry."""
+    for _ in range(50):
+        X, W, b = random_batch(rng)
+        Y = rng.normal(size=(len(X), 1))
+        product = 2 / len(X) * X.T @ (X @ W + b - Y)
+        dW, _ = loss_gradients(X, Y, W, b)
+        yield dW, product
+        steps = []
+        for j in range(len(W)):
+            moved = W.astype(complex)
+            moved[j, 0] += 1e-30j
+            steps.append([((X @ moved + b - Y) ** 2).mean().imag / 1e-30])
+        yield np.array(steps), product
+
+
+@numeric(
+    r"w \leftarrow w - \eta \frac{\partial L}{\partial w}, "
+    r"\qquad b \leftarrow b - \eta \frac{\partial L}{\partial b}"
+)
+def step(rng: Generator) -> Pairs:
+    """One step of ``descend`` and one of ``SGD`` move both parameters as written."""
+    for _ in range(50):
+        X, Y, _, _ = records(rng)
+        eta = rng.uniform(0.01, 0.5)
+        path = descend(X, Y, lr=eta, steps=1)
+        W, b = np.zeros((1, 1)), np.zeros(1)
+        dW, db = loss_gradients(X, Y, W, b)
+        after = np.array([W[0, 0] - eta * dW[0, 0], b[0] - eta * db[0]])
+        yield np.array([path.W[1, 0], path.b[1]]), after
+        SGD([W, b], lr=eta).step([dW, db])
+        yield np.array([W[0, 0], b[0]]), after
+
+
+def centered_path(rng: Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the weights and biases of a run on the centered records, and its rate."""
+    X, Y = load_delivery()
+    eta = float(rng.uniform(0.05, 0.95))
+    path = descend(X - X.mean(), Y, lr=eta, steps=10)
+    return path.W[:, 0], path.b, eta
+
+
+@numeric(r"w_{t+1} - 3.4 = \left(1 - \frac{\eta}{2}\right) (w_t - 3.4)")
+def shrink_w(rng: Generator) -> Pairs:
+    """Every step of ``descend`` on the centered records shrinks the weight's distance so."""
+    for _ in range(10):
+        w, _, eta = centered_path(rng)
+        for before, after in zip(w[:-1], w[1:], strict=True):
+            yield after - 3.4, (1 - eta / 2) * (before - 3.4)
+
+
+@numeric(r"b_{t+1} - 23.9 = (1 - 2 \eta) (b_t - 23.9)")
+def shrink_b(rng: Generator) -> Pairs:
+    """Every step of ``descend`` on the centered records changes the bias's distance so."""
+    for _ in range(10):
+        _, b, eta = centered_path(rng)
+        for before, after in zip(b[:-1], b[1:], strict=True):
+            yield after - 23.9, (1 - 2 * eta) * (before - 23.9)
+
+
+@symbolic(r"(w_1 + b) + (w_2 + b) = (w_1 + w_2 + b) + b")
+def xor(page: Page) -> Pairs:
+    """Both sides, read from the page, are the same."""
+    yield page.left, page.right
