@@ -191,6 +191,20 @@ def step(rng: Generator) -> Pairs:
         yield np.array([W[0, 0], b[0]]), after
 
 
+@numeric(
+    r"\frac{2}{n} \sum_{i=1}^{n} (w x_i + b - y_i) x_i = \frac{2}{n} \left( w \sum_{i=1}^{n} x_i^2"
+    r" + b \sum_{i=1}^{n} x_i - \sum_{i=1}^{n} x_i y_i \right)"
+)
+def gradient_sorted(rng: Generator) -> Pairs:
+    """The sum of products and the sorted sums agree, and both are the package's gradient."""
+    for _ in range(50):
+        X, Y, W, b = records(rng)
+        x, y, w = X[:, 0], Y[:, 0], W[0, 0]
+        left = 2 / len(x) * sum((w * x + b[0] - y) * x)
+        yield 2 / len(x) * (w * sum(x**2) + b[0] * sum(x) - sum(x * y)), left
+        yield loss_gradients(X, Y, W, b)[0][0, 0], left
+
+
 def centered_path(rng: Generator) -> tuple[np.ndarray, np.ndarray, float]:
     """Return the weights and biases of a run on the centered records, and its rate."""
     X, Y = load_delivery()
