@@ -1,0 +1,62 @@
+"""The progress bar that both halves show while they train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["epoch_bar"]
+
+
+@contextmanager
+def epoch_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[float, float], None]]:
+    """Show how far a training run has come, on standard error.
+
+    The bar tells the epoch, the loss, the learning rate and the epochs per second. Where standard
+    error is neither a terminal nor a notebook, nothing is shown, so that logs stay clean.
+
+    Parameters
+    ----------
+    epochs : int
+        The number of epochs to come, at least 1.
+    shown : bool, default True
+        False shows nothing anywhere.
+
+    Yields
+    ------
+    callable
+        ``advance(loss, lr)``, to be called at the end of each epoch.
+
+    Raises
+    ------
+    ValueError
+        If ``epochs`` is below 1; the message gives it.
+
+    Examples
+    --------
+    >>> with epoch_bar(2, shown=False) as advance:
+    ...     for loss in (0.7, 0.5):
+    ...         advance(loss, 0.1)
+    """
+    if epochs < 1:
+        raise ValueError(f"expected at least one epoch, got {epochs}")
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}  rate {task.fields[lr]:g}"),
+        TextColumn("{task.fields[speed]:.1f} epochs/s"),
+        TimeRemainingColumn(),
+    )
+    visible = shown and (console.is_terminal or console.is_jupyter)
+    with Progress(*columns, console=console, disable=not visible) as bar:
+        task = bar.add_task("", total=epochs, loss=float("nan"), lr=float("nan"), speed=0.0)
+
+        def advance(loss: float, lr: float) -> None:
+            speed = bar.tasks[0].speed or 0.0
+            bar.update(task, advance=1, loss=loss, lr=lr, speed=speed)
+
+        yield advance
