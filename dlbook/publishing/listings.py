@@ -1,0 +1,157 @@
+"""Listings: the package's code as it stands in its file, found by name and never imported."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import io
+import textwrap
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlbook.publishing.book import Book
+from dlbook.publishing.errors import Mistake
+
+# Where the API reference shows an object: a page for each subpackage, an anchor for each object.
+API_PAGE, API_ANCHOR = "api/{subpackage}.md", "{name}"
+
+Definition = ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Code found by its name."""
+
+    name: str
+    file: str
+    line: int
+    code: str
+
+
+def find(book: Book, name: str, doc: bool = True) -> Listing:
+    """Return the code of ``name``, such as ``dlbook.scratch.linear.linear_forward``.
+
+    Parameters
+    ----------
+    name : str
+        A module of this repository, then a function, class, method or constant in it.
+    doc : bool
+        Whether to keep the docstring.
+
+    Raises
+    ------
+    Mistake
+        There is no such thing; the message names what comes closest.
+    """
+    path, inside = _module(book, name)
+    file = path.relative_to(book.root).as_posix()
+    text = path.read_text(encoding="utf-8")
+    node = _descend(ast.parse(text, file), inside, name, file)
+    lines = text.splitlines()
+    decorators = [d.lineno for d in getattr(node, "decorator_list", [])]
+    first = min([node.lineno, *decorators])
+    kept = lines[first - 1 : node.end_lineno]
+    if not doc and isinstance(node, Definition) and ast.get_docstring(node) is not None:
+        _drop(kept, node.body[0], first)
+    return Listing(name, file, first, textwrap.dedent("\n".join(kept)))
+
+
+def _module(book: Book, name: str) -> tuple[Path, list[str]]:
+    parts = name.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        base = book.root.joinpath(*parts[:cut])
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path, parts[cut:]
+    raise Mistake(
+        f"there is no module for the listing {name!r}",
+        "give module and function, such as dlbook.scratch.linear.linear_forward",
+    )
+
+
+def _descend(node: ast.AST, inside: list[str], name: str, file: str) -> ast.stmt:
+    for depth, part in enumerate(inside):
+        names = _names(node)
+        if part not in names:
+            prefix = name.split(".")[: len(name.split(".")) - len(inside) + depth]
+            near = difflib.get_close_matches(part, names, 3) or sorted(names)
+            known = ", ".join(".".join([*prefix, other]) for other in near)
+            raise Mistake(
+                f"{file} has nothing named {'.'.join(inside[: depth + 1])!r}",
+                f"use one of {known}" if known else "name something that is defined there",
+            )
+        node = names[part]
+    if not isinstance(node, ast.stmt):
+        raise Mistake(f"{name!r} is a whole module", "name a function or a class in it")
+    return node
+
+
+def _names(node: ast.AST) -> dict[str, ast.stmt]:
+    names: dict[str, ast.stmt] = {}
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Definition):
+            names[child.name] = child
+        elif isinstance(child, ast.Assign):
+            names |= {target.id: child for target in child.targets if isinstance(target, ast.Name)}
+        elif isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
+            names[child.target.id] = child
+    return names
+
+
+def _drop(lines: list[str], docstring: ast.stmt, first: int) -> None:
+    start, end = docstring.lineno - first, (docstring.end_lineno or docstring.lineno) - first
+    del lines[start : end + 1]
+    if start < len(lines) and not lines[start].strip():
+        del lines[start]
+
+
+def annotate(code: str, notes: dict[str, str], name: str) -> str:
+    """Return ``code`` with a mark for each note on the one line that holds the note's piece.
+
+    Examples
+    --------
+    >>> annotate("Z = X @ W\\nreturn Z", {"X @ W": "One product."}, "f")
+    'Z = X @ W  # (1)!\\nreturn Z'
+    """
+    lines = code.splitlines()
+    commented = _commented(code)
+    marked: set[int] = set()
+    for number, piece in enumerate(notes, start=1):
+        hits = [i for i, line in enumerate(lines) if piece in line]
+        if len(hits) != 1:
+            raise Mistake(
+                f"the note on {piece!r} fits {len(hits)} lines of {name}",
+                "quote a piece of code that stands in exactly one line",
+            )
+        if hits[0] in marked:
+            raise Mistake(f"two notes stand on one line of {name}", "join them")
+        marked.add(hits[0])
+        # `!` removes the comment around the mark; a comment that is already there must stay.
+        lines[hits[0]] += f" ({number})" if hits[0] in commented else f"  # ({number})!"
+    return "\n".join(lines)
+
+
+def _commented(code: str) -> set[int]:
+    tokens = tokenize.generate_tokens(io.StringIO(code + "\n").readline)
+    return {token.start[0] - 1 for token in tokens if token.type == tokenize.COMMENT}
+
+
+def fence(listing: Listing, notes: dict[str, str]) -> list[str]:
+    """Return the listing as lines of Markdown, with its notes as the list that must follow it."""
+    code = annotate(listing.code, notes, listing.name)
+    mark = "````" if "```" in code else "```"
+    lines = [f'{mark} {{ .python .annotate title="{listing.file}" }}', *code.splitlines(), mark, ""]
+    for number, text in enumerate(notes.values(), start=1):
+        body = textwrap.indent(text.strip(), "    ").strip()
+        lines += [f"{number}.  {body}", ""]
+    return lines
+
+
+def api_link(book: Book, name: str) -> str | None:
+    """Return where the API reference shows ``name``, or None if it has no page for it."""
+    parts = name.split(".")
+    if parts[0] != "dlbook" or any(part.startswith("_") for part in parts):
+        return None
+    page = API_PAGE.format(subpackage=parts[1])
+    return f"{page}#{API_ANCHOR.format(name=name)}" if book.path(f"book/{page}").is_file() else None
