@@ -52,6 +52,14 @@ def test_each_part_holds_each_class_in_its_proportion() -> None:
         assert not np.all(np.diff(part.y) >= 0), "the classes come in random order"
 
 
+def test_chance_decides_who_is_held_out() -> None:
+    rows = np.arange(200)
+    held_out = [set(split(rows, rows % 2, rng=rng(seed)).test.y) for seed in (0, 1)]
+    members = [set(split(rows, rows % 2, rng=rng(seed)).test.X) for seed in (0, 0, 1)]
+    assert held_out[0] == held_out[1] == {0, 1}
+    assert members[0] == members[1] != members[2]
+
+
 def test_without_stratification_a_split_takes_any_targets() -> None:
     Y = rng().normal(size=(10, 2))
     cut = split(Y, Y, rng=rng(), validation=0, test=0.3, stratify=False)
