@@ -47,8 +47,7 @@ def anatomy() -> Figure:
     """Draw a neuron with three inputs: weights on the arrows, sum, activation, output."""
     fig = style.canvas(height=2.7)
     ax = style.diagram(fig, (-1.3, 8.6), (-1.9, 1.9))
-    for x, (y, index) in enumerate(zip((1.35, 0.0, -1.35), "₁₂₃", strict=True), start=0):
-        del x
+    for y, index in zip((1.35, 0.0, -1.35), "₁₂₃", strict=True):
         style.unit(ax, 0.3, y, f"x{index}", face=style.BLUE_SOFT)
         style.arrow(ax, (0.66, y), (3.02, 0.36 * np.sign(y)), width=style.THIN)
         ax.text(1.75, 0.68 * y + 0.2, f"w{index}", ha="center", color=style.BLUE)
@@ -95,7 +94,9 @@ def walk_sum() -> Figure:
             fontsize=style.SMALL,
         )
         level += term
-        ax.plot([position - 0.31, position + 1.31], [level, level], color=style.MUTED, lw=style.THIN)
+        ax.plot(
+            [position - 0.31, position + 1.31], [level, level], color=style.MUTED, lw=style.THIN
+        )
     ax.bar(4, level, width=0.62, color=style.INK)
     ax.text(4, level + 0.08, f"{level:.1f}", ha="center", fontsize=style.SMALL)
     ax.axhline(0, color=style.INK, linewidth=style.THIN)
@@ -103,16 +104,27 @@ def walk_sum() -> Figure:
     ax.set(ylim=(0, 3.6), ylabel="running sum")
     _sigmoid_axes(curve)
     a = float(sigmoid(np.array([level]))[0])
-    curve.plot([level, level, -6], [0, a, a], color=style.MUTED, linewidth=style.THIN, linestyle="--")
+    curve.plot(
+        [level, level, -6], [0, a, a], color=style.MUTED, linewidth=style.THIN, linestyle="--"
+    )
     curve.plot(level, a, "o", color=style.ORANGE)
-    curve.text(level + 0.5, a - 0.06, f"σ({level:.1f}) = {a:.2f}", fontsize=style.SMALL, va="center")
+    curve.text(
+        level + 0.5, a - 0.06, f"σ({level:.1f}) = {a:.2f}", fontsize=style.SMALL, va="center"
+    )
     return fig
 
 
 def _sigmoid_axes(ax: Axes) -> None:
     z = np.linspace(-6, 6, 121)
     ax.plot(z, sigmoid(z), color=style.BLUE)
-    ax.set(xlabel="z", ylabel="a", xlim=(-6, 6), ylim=(0, 1.02), xticks=(-6, -3, 0, 3, 6), yticks=(0, 0.5, 1))
+    ax.set(
+        xlabel="z",
+        ylabel="a",
+        xlim=(-6, 6),
+        ylim=(0, 1.02),
+        xticks=(-6, -3, 0, 3, 6),
+        yticks=(0, 0.5, 1),
+    )
 
 
 def three_activations() -> Figure:
@@ -127,13 +139,16 @@ def three_activations() -> Figure:
     for ax, (title, a) in zip(fig.subplots(1, 3), panels, strict=True):
         ax.axvline(0, color=style.GRID, linewidth=style.THIN)
         if title.startswith("step"):
-            ax.plot([-4, 0], [0, 0], color=style.BLUE)
-            ax.plot([0, 4], [1, 1], color=style.BLUE)
+            ax.hlines([0, 1], [-4, 0], [0, 4], color=style.BLUE, linewidth=style.LINE)
             ax.plot(0, 0, "o", color=style.BLUE, markersize=5)
-            ax.plot(0, 1, "o", markerfacecolor=style.PAPER, markeredgecolor=style.BLUE, markersize=5)
+            ax.plot(
+                0, 1, "o", markerfacecolor=style.PAPER, markeredgecolor=style.BLUE, markersize=5
+            )
         else:
             ax.plot(z, a, color=style.BLUE)
-        ax.set(title=title, xlabel="z", xlim=(-4, 4), ylim=(-4, 4) if title[0] == "i" else (-0.1, 1.1))
+        ax.set(
+            title=title, xlabel="z", xlim=(-4, 4), ylim=(-4, 4) if title[0] == "i" else (-0.1, 1.1)
+        )
     return fig
 
 
@@ -165,13 +180,17 @@ def walk_boundary() -> Figure:
     ax = fig.subplots()
     for low, high, color in [(0, 0.5, style.ORANGE_SOFT), (0.5, 1, style.BLUE_SOFT)]:
         ax.contourf(sun, wind, a, levels=[low, high], colors=[color])
-    lines = ax.contour(sun, wind, a, levels=[0.2, 0.35, 0.65, 0.8], colors=style.MUTED, linewidths=0.8)
-    ax.clabel(lines, fontsize=style.SMALL, fmt="%.2f")
+    lines = ax.contour(
+        sun, wind, a, levels=[0.2, 0.35, 0.65, 0.8], colors=style.MUTED, linewidths=0.8
+    )
+    places = [(0.3, 0.83), (0.2, 0.51), (0.3, 0.16), (0.6, 0.1)]
+    ax.clabel(lines, fontsize=style.SMALL, fmt="%.2f", manual=places)
     ax.contour(sun, wind, a, levels=[0.5], colors=style.INK, linewidths=style.BOLD)
     foot = np.array([0.5, (w1 * 0.5 + b) / -w3])
     normal = 0.3 * np.array([w1, w3]) / np.hypot(w1, w3)
     style.arrow(ax, tuple(foot), tuple(foot + normal), width=style.LINE)
-    ax.text(*(foot + normal + (0.02, -0.01)), "(w₁, w₃)", va="center", fontsize=style.SMALL)
+    tip = foot + normal
+    ax.text(tip[0] + 0.02, tip[1] - 0.01, "(w₁, w₃)", va="center", fontsize=style.SMALL)
     ax.plot(0.8, 0.5, "o", color=style.INK)
     ax.text(0.78, 0.53, "today", ha="right", fontsize=style.SMALL)
     ax.text(0.08, 0.86, "stay", fontsize=style.LARGE)
@@ -202,7 +221,9 @@ def batch_shapes() -> Figure:
                     )
                 )  # fmt: skip
         ax.text(left + columns / 2, 4.15, name, ha="center")
-        ax.text(left + columns / 2, -1.0, shape, ha="center", fontsize=style.SMALL, color=style.MUTED)
+        ax.text(
+            left + columns / 2, -1.0, shape, ha="center", fontsize=style.SMALL, color=style.MUTED
+        )
     for x, sign in [(3.7, "·"), (6.3, "+"), (9.2, "=")]:
         ax.text(x, 2.4, sign, ha="center", va="center", fontsize=style.LARGE + 3)
     ax.text(11.35, 2.5, "one day,\none sum", va="center", fontsize=style.SMALL)
@@ -222,10 +243,9 @@ def one_step() -> Figure:
         ax.vlines(x, w * x + b, y, color=style.ORANGE, linewidth=style.BOLD)
         ax.plot(x, y, "o", color=style.INK, markersize=7)
         for xi, yi, ei in zip(x, y, w * x + b - y, strict=True):
-            ax.text(
-                xi + 0.07, yi - ei * (-0.5 if step == 0 else 1.6), f"{ei:+.4g}".replace("-", "−"), fontsize=style.SMALL,
-                va="center",
-            )  # fmt: skip
+            beside = yi + 0.5 * ei if step == 0 else yi - 1.6 * ei
+            label = f"{ei:+.4g}".replace("-", "−")
+            ax.text(xi + 0.07, beside, label, va="center", fontsize=style.SMALL)
         ax.set(
             title=f"after {step} step{'s' if step != 1 else ''}: loss {path.loss[step]:.4g}",
             xlabel="distance − 5.5 (miles)", xlim=(-1.2, 1.2), ylim=(-2, 30),
@@ -236,7 +256,8 @@ def one_step() -> Figure:
 
 def _loss_grid(X: np.ndarray, Y: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     Z = w[..., np.newaxis] * X[:, 0] + b[..., np.newaxis]
-    return ((Z - Y[:, 0]) ** 2).mean(axis=-1)
+    loss: np.ndarray = ((Z - Y[:, 0]) ** 2).mean(axis=-1)
+    return loss
 
 
 def two_landscapes() -> Figure:
@@ -247,10 +268,14 @@ def two_landscapes() -> Figure:
         ("centered distances", X - X.mean(), 0.3, 40, (3.4, 23.9), (-5, 12), (10, 38)),
         ("raw distances", X, 0.03, 2000, (3.4, 5.2), (-5, 12), (-9, 19)),
     ]
-    for ax, (title, inputs, lr, steps, best, wlim, blim) in zip(fig.subplots(1, 2), panels, strict=True):
-        w, b = np.meshgrid(np.linspace(*wlim, 121), np.linspace(*blim, 121))
+    for ax, (title, inputs, lr, steps, best, wlim, blim) in zip(
+        fig.subplots(1, 2), panels, strict=True
+    ):
+        w, b = np.meshgrid(np.linspace(*wlim, 301), np.linspace(*blim, 61))
         levels = (0.3, 3, 12, 35, 80, 160)
-        ax.contour(w, b, _loss_grid(inputs, Y, w, b), levels=levels, colors=style.MUTED, linewidths=0.8)
+        ax.contour(
+            w, b, _loss_grid(inputs, Y, w, b), levels=levels, colors=style.MUTED, linewidths=0.8
+        )
         path = descend(inputs, Y, lr=lr, steps=steps)
         ax.plot(path.W[:, 0], path.b, color=style.BLUE, marker=".", markersize=4, linewidth=1)
         ax.plot(*best, "*", color=style.ORANGE, markersize=12)
@@ -262,23 +287,26 @@ def two_landscapes() -> Figure:
 def error_by_step() -> Figure:
     """Draw the error of the 7-mile prediction by step, centered against raw distances."""
     X, Y = load_delivery()
-    runs: list[tuple[str, Path, float, str, str]] = [
-        ("centered, rate 0.5", descend(X - X.mean(), Y, lr=0.5, steps=40), 1.5, style.BLUE, "-"),
-        ("raw miles, rate 0.03", descend(X, Y, lr=0.03, steps=20_000), 7.0, style.ORANGE, "--"),
+    centered = descend(X - X.mean(), Y, lr=0.5, steps=40)
+    raw = descend(X, Y, lr=0.03, steps=20_000)
+    runs: list[tuple[Path, float, str, str]] = [
+        (centered, 1.5, style.BLUE, "-"),
+        (raw, 7.0, style.ORANGE, "--"),
     ]
     fig = style.canvas(height=3.0)
     ax = fig.subplots()
-    for label, path, x, color, dash in runs:
+    for path, x, color, dash in runs:
         error = np.abs(path.W[:, 0] * x + path.b - 29.0)
         steps = np.unique(np.geomspace(1, len(error) - 1, 300).astype(int))
-        ax.plot(steps, error[steps], color=color, linestyle=dash, label=label)
+        ax.plot(steps, error[steps], color=color, linestyle=dash)
     ax.axhline(0.001, color=style.MUTED, linewidth=style.THIN)
-    ax.text(1.05, 0.0013, "0.001 minute", fontsize=style.SMALL, color=style.MUTED)
+    ax.text(1.1, 0.0013, "0.001 minute", fontsize=style.SMALL, color=style.MUTED)
+    ax.text(11, 0.02, "centered,\nrate 0.5", ha="right", fontsize=style.SMALL, color=style.BLUE)
+    ax.text(300, 1.6, "raw miles, rate 0.03", fontsize=style.SMALL, color=style.ORANGE)
     ax.set(
         xscale="log", yscale="log", xlabel="steps", ylabel="error at 7 miles (min)",
         xlim=(1, 20_000), ylim=(1e-4, 50),
     )  # fmt: skip
-    ax.legend(loc="lower left", bbox_to_anchor=(0.12, 0.14))
     return fig
 
 
@@ -295,21 +323,24 @@ def digit_weights() -> Figure:
     images = [
         ("mean 3", X[Y[:, 0] < 0].mean(axis=0), "Greys", 0.0, 1.0),
         ("mean 8", X[Y[:, 0] > 0].mean(axis=0), "Greys", 0.0, 1.0),
-        ("weights", weights, "PuOr_r", -limit, limit),
+        ("weights", weights, style.diverging(), -limit, limit),
     ]
     for ax, (title, image, cmap, low, high) in zip(axes[:3], images, strict=True):
-        ax.imshow(image.reshape(8, 8), cmap=cmap, vmin=low, vmax=high)
-        ax.set(title=title, xticks=(), yticks=())
+        ax.pcolormesh(image.reshape(8, 8)[::-1], cmap=cmap, vmin=low, vmax=high)
+        ax.set(title=title, xticks=(), yticks=(), aspect="equal")
         ax.spines[:].set_visible(True)
     bins = np.linspace(-2, 2, 21)
     for label, sign, face, edge, hatch in [
         ("3", -1, style.ORANGE_SOFT, style.ORANGE, "////"),
         ("8", 1, style.BLUE_SOFT, style.BLUE, ""),
     ]:
-        axes[3].hist(z[truth[:, 0] == sign], bins, color=face, edgecolor=edge, hatch=hatch, label=label)
+        axes[3].hist(
+            z[truth[:, 0] == sign], bins, color=face, edgecolor=edge, hatch=hatch, label=label
+        )
     axes[3].axvline(0, color=style.INK, linewidth=style.LINE)
     axes[3].set(title="held-out sums", xlabel="z", yticks=())
-    axes[3].legend()
+    axes[3].legend(loc="upper right", handlelength=1.2)
+    axes[3].set_xlim(-2.1, 2.9)
     return fig
 
 

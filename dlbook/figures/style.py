@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 
@@ -83,6 +84,11 @@ def _cycle() -> Any:
     from cycler import cycler
 
     return cycler(color=[BLUE, ORANGE, GREEN, PURPLE]) + cycler(linestyle=["-", "--", "-.", ":"])
+
+
+def diverging() -> LinearSegmentedColormap:
+    """Return the color map for signed values: orange below zero, paper at zero, blue above."""
+    return LinearSegmentedColormap.from_list("diverging", [ORANGE, PAPER, BLUE])
 
 
 def canvas(width: float = WIDE, height: float = 3.2) -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import sympy
 from numpy.random import Generator
@@ -218,7 +220,7 @@ def shrink_w(rng: Generator) -> Pairs:
     """Every step of ``descend`` on the centered records shrinks the weight's distance so."""
     for _ in range(10):
         w, _, eta = centered_path(rng)
-        for before, after in zip(w[:-1], w[1:], strict=True):
+        for before, after in pairwise(w):
             yield after - 3.4, (1 - eta / 2) * (before - 3.4)
 
 
@@ -227,7 +229,7 @@ def shrink_b(rng: Generator) -> Pairs:
     """Every step of ``descend`` on the centered records changes the bias's distance so."""
     for _ in range(10):
         _, b, eta = centered_path(rng)
-        for before, after in zip(b[:-1], b[1:], strict=True):
+        for before, after in pairwise(b):
             yield after - 23.9, (1 - 2 * eta) * (before - 23.9)
 
 
