@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -144,12 +145,13 @@ def test_every_batch_reaches_the_device(use: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(training, "best_device", lambda device: torch.device("meta"))
     model, loss = MLP([2, 2]), nn.CrossEntropyLoss()
     loader = make_loader(*moons(8), batch_size=4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    runs: dict[str, Callable[[], object]] = {
+        "train": lambda: fit(model, loss, optimizer, loader, epochs=1),
+        "evaluate": lambda: evaluate(model, loss, loader),
+    }
     with pytest.raises(RuntimeError, match="cannot be called on meta tensors"):  # at the very end
-        if use == "train":
-            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-            fit(model, loss, optimizer, loader, epochs=1)
-        else:
-            evaluate(model, loss, loader)
+        runs[use]()
 
 
 def test_what_was_recorded_survives_ctrl_c() -> None:
