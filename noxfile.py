@@ -27,7 +27,7 @@ NPM = BUILD / "npm"
 SITE = BUILD / "site"
 PACKAGES = ROOT / "dlbook" / "publishing" / "npm"
 CONSTRAINTS = ROOT / "constraints.txt"
-QUIET = {"NO_MKDOCS_2_WARNING": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning:mkdocs"}
+OFFLINE = ("ConnectionError", "No matching distribution", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED")
 
 
 def fingerprint(*paths: Path) -> str:
@@ -39,16 +39,19 @@ def quietly(session: nox.Session, what: str, *command: str | Path, cwd: Path = R
     log = BUILD / "logs" / f"{what.split()[0]}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(command, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            command, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
     if done.returncode:
         text = log.read_text(encoding="utf-8", errors="replace")
-        offline = any(sign in text for sign in ("ConnectionError", "No matching distribution", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED"))
-        why = "is the network there? " if offline else ""
-        session.error(f"could not install {what}: {why}All of it stands in {log.relative_to(ROOT)}.")
+        why = "is the network there? " if any(sign in text for sign in OFFLINE) else ""
+        session.error(
+            f"could not install {what}: {why}All of it stands in {log.relative_to(ROOT)}."
+        )
 
 
 def environment(session: nox.Session) -> None:
-    """Install the package (editable) and every tool, pinned; do nothing when nothing has changed."""
+    """Install the package (editable) and every tool, pinned, unless they are there."""
     stamp = VENV / "dlbook.stamp"
     wanted = fingerprint(ROOT / "pyproject.toml", CONSTRAINTS)
     if stamp.is_file() and stamp.read_text() == wanted:
@@ -62,7 +65,8 @@ def environment(session: nox.Session) -> None:
 
 
 def groups(*names: str) -> list[str]:
-    return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), *names))
+    project = nox.project.load_toml(ROOT / "pyproject.toml")
+    return list(nox.project.dependency_groups(project, *names))
 
 
 def assets(session: nox.Session) -> None:
@@ -77,19 +81,21 @@ def assets(session: nox.Session) -> None:
     for file in files:
         shutil.copy(file, NPM)
     npm = shutil.which("npm", path=str(BIN)) or "npm"
-    quietly(session, "JavaScript packages", npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=NPM)
+    options = ["--no-audit", "--no-fund", "--ignore-scripts"]
+    quietly(session, "JavaScript packages", npm, "ci", *options, cwd=NPM)
     stamp.write_text(wanted)
 
 
-def run(session: nox.Session, *command: str, **options: object) -> None:
+def run(session: nox.Session, *command: str) -> None:
     """Run a Python module of the environment."""
-    session.run(str(BIN / "python"), "-m", *command, external=True, **options)  # type: ignore[arg-type]
+    python = str(BIN / "python")
+    session.run(python, "-m", *command, external=True, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 def build(session: nox.Session) -> None:
     environment(session)
     assets(session)
-    run(session, "mkdocs", "--quiet", "build", "--strict", env=QUIET)
+    run(session, "mkdocs", "--quiet", "build", "--strict")
 
 
 @nox.session(python=False)
@@ -105,9 +111,10 @@ def serve(session: nox.Session) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            session.error(f"port {port} is busy. Choose another: python3 run.py serve -- --port {port + 1}")
+            other = f"python3 run.py serve -- --port {port + 1}"
+            session.error(f"port {port} is busy. Choose another: {other}")
     session.log(f"the book will stand at http://127.0.0.1:{port}/ (stop with Ctrl-C)")
-    run(session, "mkdocs", "serve", "--dev-addr", f"127.0.0.1:{port}", env=QUIET)
+    run(session, "mkdocs", "serve", "--dev-addr", f"127.0.0.1:{port}")
 
 
 @nox.session(python=False)
@@ -119,7 +126,7 @@ def site(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
-    """The whole suite: package, docstrings, every block and equation of every chapter."""
+    """Run the whole suite: package, docstrings, every block and equation of every chapter."""
     environment(session)
     assets(session)
     run(session, "pytest", *session.posargs)
@@ -127,7 +134,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def browser(session: nox.Session) -> None:
-    """The built site in Chromium: accessibility, outside requests, search, offline use."""
+    """Test the built site in Chromium: accessibility, outside requests, search, offline use."""
     build(session)
     run(session, "pytest", "-c", "tests/browser/pytest.ini", "tests/browser", *session.posargs)
 
@@ -136,7 +143,8 @@ def browser(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it into an empty environment and use it outside the repository."""
     environment(session)
-    run(session, "pytest", "--override-ini=addopts=--import-mode=importlib", "tests/wheel", *session.posargs)
+    options = "--override-ini=addopts=--import-mode=importlib"
+    run(session, "pytest", options, "tests/wheel", *session.posargs)
 
 
 @nox.session(python=False)
@@ -165,7 +173,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def thorough(session: nox.Session) -> None:
-    """What is too long for every change: its results are recorded."""
+    """Run what is too long for every change, and record the results."""
     environment(session)
     run(session, "tests.benchmarks.thorough", *session.posargs)
 
@@ -179,9 +187,13 @@ def lock(session: nox.Session) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     quietly(session, "environment for the lock", sys.executable, "-m", "venv", str(fresh))
     python = str(fresh / BIN.relative_to(VENV) / "python")
-    quietly(session, "newest packages", python, "-m", "pip", "install", "--quiet", pin, "-e", ".", *groups("dev"))
+    install = [python, "-m", "pip", "install", "--quiet", pin, "-e", ".", *groups("dev")]
+    quietly(session, "newest packages", *install)
     frozen = subprocess.run(
-        [python, "-m", "pip", "freeze", "--exclude-editable"], capture_output=True, text=True, check=True
+        [python, "-m", "pip", "freeze", "--exclude-editable"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     skip = ("torch==", "nvidia-", "triton==", "cuda-")
     rest = [line for line in frozen if "==" in line and not line.startswith(skip)]
