@@ -98,6 +98,10 @@ class Book:
         """Return the page of that slug."""
         return next((page for page in self.pages if page.slug == slug), None)
 
+    def page_of_module(self, module: str) -> Page | None:
+        """Return the page whose figures, equations and exercises bear the name ``module``."""
+        return next((page for page in self.pages if page.module == module), None)
+
     def find(self, lines: list[str]) -> Page | None:
         """Return the page whose text is ``lines``, with the line numbers of its file.
 

@@ -10,7 +10,6 @@ import ast
 import difflib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from dlbook.publishing.book import Book, Page
 from dlbook.publishing.errors import BookError
@@ -206,7 +205,7 @@ def idle(page: Page, known: dict[str, EquationCheck]) -> list[EquationCheck]:
     return [check for name, check in known.items() if name not in needed]
 
 
-def chapters_with_checks(book: Book) -> list[Path]:
-    """Return the files of checks."""
-    folder = book.path("tests/equations")
-    return sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+def modules(book: Book) -> list[str]:
+    """Return the chapters, as module names, that have a file of checks."""
+    files = book.path("tests/equations").glob("*.py")
+    return sorted(path.stem for path in files if path.name != "__init__.py")
