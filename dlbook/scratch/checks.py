@@ -213,6 +213,7 @@ def check_gradients(gradients: Sequence[Array], parameters: Sequence[Array]) -> 
     if len(gradients) != len(parameters):
         raise ValueError(
             f"expected a gradient for each of {len(parameters)} parameters, got {len(gradients)}"
+            + ("" if gradients else ": run the backward pass first")
         )
     for i, (gradient, parameter) in enumerate(zip(gradients, parameters, strict=True)):
         _check_dtype(f"gradients[{i}]", gradient, f"parameters[{i}]", parameter)

@@ -1,0 +1,159 @@
+"""The gradient check, which asks whether a backward pass is the derivative of its forward pass."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from dlbook.scratch.checks import Array, check_generator
+
+__all__ = ["GradientError", "directional_derivative", "gradcheck"]
+
+
+class GradientError(ValueError):
+    """A backward pass that finite differences contradict."""
+
+
+def directional_derivative(f: Callable[[float], float]) -> float:
+    """Estimate f′(0) by central differences, and choose their step.
+
+    (f(h) − f(−h)) / 2h errs by O(h²) because f is curved, and by O(ε/h) because floats are rounded.
+    Two steps h and h/10 are combined so that the h² cancels. Going down the ladder of steps the
+    estimates come closer together while curvature dominates, and part again once rounding does;
+    the two neighbors that agree best are where to read.
+
+    Parameters
+    ----------
+    f : callable
+        A function of one float that returns a float.
+
+    Returns
+    -------
+    float
+        f′(0). Ten digits are usual for a smooth f of moderate curvature.
+
+    References
+    ----------
+    W. H. Press et al., *Numerical Recipes*, 3rd edition, section 5.7, "Numerical Derivatives".
+
+    Examples
+    --------
+    >>> directional_derivative(lambda t: np.exp(3 * t).item())
+    3.0000000
+    """
+    steps = [10.0**-k for k in range(1, 7)]
+    central = [(f(h) - f(-h)) / (2 * h) for h in steps]
+    better = [(100 * fine - coarse) / 99 for coarse, fine in pairwise(central)]
+    return min(pairwise(better), key=lambda pair: abs(pair[1] - pair[0]))[1]
+
+
+def gradcheck(
+    forward: Callable[..., tuple[Any, Any]],
+    backward: Callable[..., Any],
+    *arguments: Any,
+    rng: np.random.Generator,
+    tolerance: float = 1e-7,
+) -> float:
+    """Hold a backward pass against finite differences of its forward pass.
+
+    For an argument x, its gradient G, a random direction V and a random upstream gradient D:
+    Σ G ∘ V = d/dt Σ D ∘ forward(x + t V) at t = 0
+
+    Parameters
+    ----------
+    forward : callable
+        Takes the arguments, returns (output, cache); a loss returns a number as its output.
+    backward : callable
+        Takes (D, cache), or the cache alone if ``forward`` is a loss; returns the gradients of the
+        first arguments, in their order: an array, or a tuple of arrays.
+    *arguments : ndarray
+        Where to check; float64 where a gradient is returned for them.
+    rng : Generator
+        Draws the upstream gradient and the directions.
+    tolerance : float, default 1e-7
+        The largest relative error allowed.
+
+    Returns
+    -------
+    float
+        The largest relative error found: |a − b| / max(|a|, |b|) of the two sides.
+
+    Raises
+    ------
+    GradientError
+        If a relative error is above ``tolerance`` or a gradient has another shape than its
+        argument; the message names the argument and gives both sides.
+    TypeError
+        If an argument that has a gradient is not of float64; the message gives what it is.
+
+    Notes
+    -----
+    One direction tests all entries at once: a wrong entry goes unseen only if its error happens to
+    be at right angles to V. D must not be constant: the outputs of softmax sum to 1, so that ones
+    would hide any error.
+
+    Examples
+    --------
+    >>> from dlbook.scratch.activations import sigmoid_backward, sigmoid_forward
+    >>> rng = np.random.default_rng(0)
+    >>> gradcheck(sigmoid_forward, sigmoid_backward, rng.normal(size=(4, 3)), rng=rng) < 1e-7
+    True
+    """
+    check_generator(rng)
+    output, cache = forward(*arguments)
+    if np.ndim(output) == 0:  # a loss, which nothing follows
+        upstream = np.ones(())
+        gradients = backward(cache)
+    else:
+        upstream = rng.normal(size=output.shape)
+        gradients = backward(upstream, cache)
+    if not isinstance(gradients, tuple):
+        gradients = (gradients,)
+
+    errors = []
+    names = list(inspect.signature(forward).parameters)
+    for i, G in enumerate(gradients):
+        x = arguments[i]
+        _check(names[i], x, G)
+        V = rng.normal(size=x.shape)
+
+        def along(t: float, i: int = i, V: Array = V) -> float:
+            moved = (*arguments[:i], arguments[i] + t * V, *arguments[i + 1 :])
+            return float(np.sum(upstream * forward(*moved)[0]))
+
+        errors.append(_compare(names[i], float(np.sum(G * V)), along, tolerance))
+    return max(errors)
+
+
+def _compare(name: str, by_hand: float, along: Callable[[float], float], tolerance: float) -> float:
+    measured = directional_derivative(along)
+    size = max(abs(by_hand), abs(measured))
+    error = abs(by_hand - measured) / size if size else 0.0
+    if not error <= tolerance:
+        quotient = f"{by_hand / measured:.6g}" if measured else "infinite"
+        raise GradientError(
+            f"the gradient with respect to {name} is wrong: along a random direction the backward "
+            f"pass gives {by_hand:.9g}, finite differences {measured:.9g}; relative error "
+            f"{error:.1e}, allowed {tolerance:.1e}. Their quotient is {quotient}: a whole number "
+            "or a fraction hints at a lost factor or mean, −1 at a sign, anything else at a "
+            "wrong term or a transpose"
+        )
+    return error
+
+
+def _check(name: str, x: Any, gradient: Any) -> None:
+    if not isinstance(x, np.ndarray) or x.dtype != np.float64:
+        kind = getattr(x, "dtype", type(x).__name__)
+        raise TypeError(
+            f"expected {name} as an array of float64, got {kind}: smaller floats are too coarse "
+            "for finite differences"
+        )
+    if np.shape(gradient) != x.shape:
+        raise GradientError(
+            f"expected the gradient with respect to {name} to have its shape {x.shape}, got "
+            f"{np.shape(gradient)}"
+        )
