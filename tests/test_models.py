@@ -15,11 +15,16 @@ def test_layers_and_activations_alternate_and_end_in_logits() -> None:
     assert MLP([4, 3])(torch.zeros(5, 4)).shape == (5, 3)
 
 
-def test_weights_start_from_he_and_biases_from_zero() -> None:
-    model = MLP([400, 500, 10], generator=torch.Generator().manual_seed(0))
-    first = model.layers[0]
+@pytest.mark.parametrize(
+    ("activation", "variance"), [("relu", 2 / 400), ("sigmoid", 2 / 900), ("tanh", 2 / 900)]
+)
+def test_weights_start_from_he_or_glorot_and_biases_from_zero(
+    activation: str, variance: float
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    first = MLP([400, 500, 10], activation=activation, generator=generator).layers[0]
     assert isinstance(first, nn.Linear)
-    assert first.weight.std().item() == pytest.approx((2 / 400) ** 0.5, rel=0.01)
+    assert first.weight.var().item() == pytest.approx(variance, rel=0.02)
     assert not first.bias.any()
 
 

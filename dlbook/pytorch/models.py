@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -10,14 +11,19 @@ from torch import Tensor, nn
 
 __all__ = ["MLP"]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+he_normal = partial(nn.init.kaiming_normal_, nonlinearity="relu")
+ACTIVATIONS: dict[str, tuple[type[nn.Module], Callable[..., Tensor]]] = {
+    "relu": (nn.ReLU, he_normal),
+    "sigmoid": (nn.Sigmoid, nn.init.xavier_normal_),
+    "tanh": (nn.Tanh, nn.init.xavier_normal_),
+}
 
 
 class MLP(nn.Module):
     """A multilayer perceptron: linear layers with an activation between them, none at the end.
 
-    Weights start from He's initialization: normal with mean 0 and variance ``gain² / d_in``, where
-    gain² = 2 for ReLU; biases start from 0.
+    Weights are normal with mean 0 and, as He et al. advise before ReLU, variance ``2 / d_in``, or, as
+    Glorot and Bengio advise before sigmoid and tanh, ``2 / (d_in + d_out)``. Biases start from 0.
 
     Parameters
     ----------
@@ -59,12 +65,13 @@ class MLP(nn.Module):
             raise ValueError(f"expected two or more sizes of at least 1, got {list(sizes)}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"no activation {activation!r}: there are {', '.join(ACTIVATIONS)}")
+        make, initialize = ACTIVATIONS[activation]
         layers: list[nn.Module] = []
         for d_in, d_out in pairwise(sizes):
             linear = nn.Linear(d_in, d_out)
-            nn.init.kaiming_normal_(linear.weight, nonlinearity=activation, generator=generator)  # type: ignore[arg-type]  # one of ACTIVATIONS
+            initialize(linear.weight, generator=generator)
             nn.init.zeros_(linear.bias)
-            layers += [linear, ACTIVATIONS[activation]()]
+            layers += [linear, make()]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, X: Tensor) -> Tensor:
