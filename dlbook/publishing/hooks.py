@@ -1,0 +1,107 @@
+"""What MkDocs is told beyond Markdown: assets from npm, labs as pages, search without a server.
+
+Nothing is written below ``book/``: a file written there while the site is being served would start
+the next build, without end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from dlbook.publishing import labs
+from dlbook.publishing.errors import BookError
+
+NPM = Path(__file__).resolve().parents[2] / "build" / "npm" / "node_modules"
+FAMILIES = {
+    "source-serif-4": (
+        "latin-wght-normal",
+        "latin-wght-italic",
+        "latin-ext-wght-normal",
+        "greek-wght-normal",
+    ),
+    "source-sans-3": ("latin-wght-normal", "latin-wght-italic", "greek-wght-normal"),
+    "source-code-pro": ("latin-wght-normal", "greek-wght-normal"),
+}
+OLD_FONTS = re.compile(r',url\([^)]*\.(?:woff|ttf)\) format\("(?:woff|truetype)"\)')
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the assets that npm installed; make a page and two downloads of each lab."""
+    for target, source in npm_assets():
+        files.append(File.generated(config, target, abs_src_path=str(source)))
+    style = npm_file("katex/dist/katex.min.css").read_text(encoding="utf-8")
+    files.append(File.generated(config, "assets/katex/katex.css", content=OLD_FONTS.sub("", style)))
+    for file in [file for file in files if re.fullmatch(r"labs/\w+\.py", file.src_uri)]:
+        files.remove(file)
+        for made in lab_files(file, config):
+            files.append(made)
+    return files
+
+
+def npm_assets() -> Iterator[tuple[str, Path]]:
+    """Yield each file of the site that comes from npm, with the file that it is a copy of."""
+    yield "assets/iframe-worker.js", npm_file("iframe-worker/shim/index.js")
+    for font in sorted(npm_file("katex/dist/fonts").glob("*.woff2")):
+        yield f"assets/katex/fonts/{font.name}", font
+    for family, subsets in FAMILIES.items():
+        for subset in subsets:
+            name = f"{family}-{subset}.woff2"
+            yield f"assets/fonts/{name}", npm_file(f"@fontsource-variable/{family}/files/{name}")
+        yield f"assets/licenses/{family}.txt", npm_file(f"@fontsource-variable/{family}/LICENSE")
+    for package in ("katex", "iframe-worker"):
+        yield f"assets/licenses/{package}.txt", npm_file(f"{package}/LICENSE")
+
+
+def npm_file(name: str) -> Path:
+    """Return the path of ``name`` among the installed packages."""
+    path = NPM / name
+    if not path.exists():
+        raise PluginError(
+            f"build/npm holds no {name}: install the site's assets by `python3 run.py site`"
+        )
+    return path
+
+
+class Lab(File):
+    """A Python script that MkDocs treats as a page."""
+
+    def is_documentation_page(self) -> bool:
+        """Return True: links to the script lead to its page."""
+        return True
+
+
+def lab_files(script: File, config: MkDocsConfig) -> Iterator[File]:
+    """Yield the page of a lab, and below ``labs/files`` the script and its notebook."""
+    try:
+        lab = labs.read(Path(str(script.abs_src_path)))
+    except BookError as error:
+        raise PluginError(str(error)) from error
+    page = Lab(script.src_uri, None, config.site_dir, config.use_directory_urls)
+    page.content_string = labs.page(lab)
+    yield page
+    for name, content in ((f"{lab.name}.py", lab.text), (f"{lab.name}.ipynb", labs.notebook(lab))):
+        yield File.generated(config, f"labs/files/{name}", content=content)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 (MkDocs names them)
+    """Say above the title which part of the book this is."""
+    if page.parent is None:
+        return html
+    part = f'<p class="part" data-search-exclude>{page.parent.title}</p>\n'
+    return html.replace("<h1", part + "<h1", 1)
+
+
+@event_priority(-100)  # after the search plugin has written its index
+def on_post_build(config: MkDocsConfig) -> None:
+    """Write the search index as a script too: pages opened from disk may load scripts only."""
+    index = Path(config.site_dir, "search", "search_index.json")
+    script = f"var __index = {index.read_text(encoding='utf-8')}"
+    index.with_suffix(".js").write_text(script, encoding="utf-8")
