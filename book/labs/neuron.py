@@ -61,7 +61,7 @@ round(float(path.W[-1, 0] * (7 - center) + path.b[-1]), 3)
 # The second derivatives of this loss are 2 and 0.5. **Predict** for each of the five rates: does the
 # loss reach zero quickly, slowly, or not at all?
 
-# %%
+# %% alt="The loss over 25 steps on a logarithmic axis, for five rates. It falls fastest for 0.8, slower for 0.5 and 0.05, barely for 0.98, and rises for 1.02."
 fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 for lr, marker in [(0.05, "o"), (0.5, "s"), (0.8, "^"), (0.98, "d"), (1.02, "x")]:
     ax.semilogy(descend(X - center, Y, lr=lr, steps=25).loss + 1e-12, marker=marker, markersize=4, label=f"rate {lr}")
@@ -107,7 +107,7 @@ path = descend(X_train - mean, Y_train, lr=0.1, steps=200)
 Z_test, _ = linear_forward(X_test - mean, path.W[-1][:, np.newaxis], path.b[-1:])
 print(f"{np.mean(np.sign(Z_test) == Y_test):.1%} of {len(Y_test)} test images")
 
-# %%
+# %% alt="Two images of 8 by 8 pixels: the weights, strongest at the left edge of the digit, and the test image whose sum lies nearest to 0."
 fig, axes = plt.subplots(1, 2, figsize=(5, 2.4), layout="constrained")
 limit = np.abs(path.W[-1]).max()
 axes[0].imshow(path.W[-1].reshape(8, 8), cmap="PuOr_r", vmin=-limit, vmax=limit)
