@@ -23,16 +23,37 @@ def random_batch(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rng.normal(size=(n, d)), rng.normal(size=(d, 1)), rng.normal(size=1)
 
 
+def records(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return n records (n, 1), targets (n, 1), a weight (1, 1) and a bias (1,)."""
+    n = rng.integers(1, 7)
+    X, Y = rng.normal(size=(2, n, 1))
+    return X, Y, rng.normal(size=(1, 1)), rng.normal(size=1)
+
+
+def loss_gradients(
+    X: np.ndarray, Y: np.ndarray, W: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the package's backward passes say of W and b."""
+    Z, cache = linear_forward(X, W, b)
+    _, loss_cache = mse_forward(Z, Y)
+    _, dW, db = linear_backward(mse_backward(loss_cache), cache)
+    return dW, db
+
+
+def slope_of_loss(fixed: np.ndarray, factor: np.ndarray, at: float) -> float:
+    """Differentiate the mean of (fixed + factor t)² at t, by a tiny imaginary step."""
+    step = 1e-30
+    errors = fixed + factor * (at + 1j * step)
+    return float((errors**2).mean().imag / step)
+
+
 @numeric(r"z = \sum_{j=1}^{d} x_j w_j + b")
-def weighted_sum(rng: Generator) -> Pairs:
-    """``linear_forward`` on one example gives the sum, added up term by term in plain Python."""
+def weighted_sum(rng: Generator, page: Page) -> Pairs:
+    """``linear_forward`` on one example gives what the right side, read from the page, says."""
     for _ in range(100):
         X, W, b = random_batch(rng)
         Z, _ = linear_forward(X[:1], W, b)
-        z = float(b[0])
-        for x_j, w_j in zip(X[0], W[:, 0], strict=True):
-            z += float(x_j) * float(w_j)
-        yield Z[0, 0], z
+        yield Z[0, 0], page.right_at(x=X[0], w=W[:, 0], b=b[0], d=X.shape[1])
 
 
 @numeric(r"a = f(z)")
@@ -87,17 +108,12 @@ def centering() -> Pairs:
 
 
 @numeric(r"L(w, b) = \frac{1}{n} \sum_{i=1}^{n} (w x_i + b - y_i)^2")
-def mse(rng: Generator) -> Pairs:
-    """``mse_forward`` of a neuron's answers is the average, added up record by record."""
+def mse(rng: Generator, page: Page) -> Pairs:
+    """``mse_forward`` of a neuron's answers is the right side, read from the page."""
     for _ in range(100):
-        X, W, b = random_batch(rng)
-        X, W = X[:, :1], W[:1]
-        Y = rng.normal(size=(len(X), 1))
+        X, Y, W, b = records(rng)
         loss, _ = mse_forward(linear_forward(X, W, b)[0], Y)
-        total = 0.0
-        for x_i, y_i in zip(X[:, 0], Y[:, 0], strict=True):
-            total += float(W[0, 0] * x_i + b[0] - y_i) ** 2
-        yield loss, total / len(X)
+        yield loss, page.right_at(w=W[0, 0], b=b[0], x=X[:, 0], y=Y[:, 0], n=len(X))
 
 
 @symbolic(r"\frac{\partial}{\partial w} (w x + b - y)^2 = 2 (w x + b - y) x")
@@ -114,48 +130,28 @@ def slope_b(page: Page) -> Pairs:
     yield page.right, sympy.diff((w * x + b - y) ** 2, b)
 
 
-def records(rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return n records (n, 1), targets (n, 1), a weight (1, 1) and a bias (1,)."""
-    n = rng.integers(1, 7)
-    X, Y = rng.normal(size=(2, n, 1))
-    return X, Y, rng.normal(size=(1, 1)), rng.normal(size=1)
-
-
-def loss_gradients(
-    X: np.ndarray, Y: np.ndarray, W: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the package's backward passes say of W and b."""
-    Z, cache = linear_forward(X, W, b)
-    _, loss_cache = mse_forward(Z, Y)
-    _, dW, db = linear_backward(mse_backward(loss_cache), cache)
-    return dW, db
-
-
 @numeric(r"\frac{\partial L}{\partial w} = \frac{2}{n} \sum_{i=1}^{n} e_i x_i")
-def gradient_w(rng: Generator) -> Pairs:
-    """The backward passes give this sum, and so does a complex step through the loss."""
+def gradient_w(rng: Generator, page: Page) -> Pairs:
+    """The right side, read from the page, is what the backward passes and a complex step give."""
     for _ in range(50):
         X, Y, W, b = records(rng)
+        e = (W * X + b - Y)[:, 0]
+        right = page.right_at(e=e, x=X[:, 0], n=len(X))
         dW, _ = loss_gradients(X, Y, W, b)
-        e = X[:, 0] * W[0, 0] + b[0] - Y[:, 0]
-        total = 2 / len(X) * sum(e_i * x_i for e_i, x_i in zip(e, X[:, 0], strict=True))
-        yield dW[0, 0], total
-        step = 1e-30j
-        loss = (((W[0, 0] + step) * X + b - Y) ** 2).mean()
-        yield loss.imag / step.imag, total
+        yield dW[0, 0], right
+        yield slope_of_loss(b - Y, X, W[0, 0]), right
 
 
 @numeric(r"\frac{\partial L}{\partial b} = \frac{2}{n} \sum_{i=1}^{n} e_i")
-def gradient_b(rng: Generator) -> Pairs:
-    """The backward passes give this sum, and so does a complex step through the loss."""
+def gradient_b(rng: Generator, page: Page) -> Pairs:
+    """The right side, read from the page, is what the backward passes and a complex step give."""
     for _ in range(50):
         X, Y, W, b = records(rng)
+        e = (W * X + b - Y)[:, 0]
+        right = page.right_at(e=e, n=len(X))
         _, db = loss_gradients(X, Y, W, b)
-        e = X[:, 0] * W[0, 0] + b[0] - Y[:, 0]
-        yield db[0], 2 / len(X) * sum(e)
-        step = 1e-30j
-        loss = ((W * X + (b[0] + step) - Y) ** 2).mean()
-        yield loss.imag / step.imag, 2 / len(X) * sum(e)
+        yield db[0], right
+        yield slope_of_loss(W * X - Y, np.ones_like(X), b[0]), right
 
 
 @numeric(r"\frac{\partial L}{\partial W} = \frac{2}{n} X^\top (XW + b - Y)")
@@ -167,12 +163,12 @@ def gradient_matrix(rng: Generator) -> Pairs:
         product = 2 / len(X) * X.T @ (X @ W + b - Y)
         dW, _ = loss_gradients(X, Y, W, b)
         yield dW, product
-        steps = []
-        for j in range(len(W)):
-            moved = W.astype(complex)
-            moved[j, 0] += 1e-30j
-            steps.append([((X @ moved + b - Y) ** 2).mean().imag / 1e-30])
-        yield np.array(steps), product
+        columns = X.T[:, :, np.newaxis]  # (d, n, 1)
+        entries = [
+            slope_of_loss(X @ W + b - Y - column * w_j, column, w_j)
+            for column, w_j in zip(columns, W[:, 0], strict=True)
+        ]
+        yield np.array(entries)[:, np.newaxis], product
 
 
 @numeric(
@@ -197,14 +193,13 @@ def step(rng: Generator) -> Pairs:
     r"\frac{2}{n} \sum_{i=1}^{n} (w x_i + b - y_i) x_i = \frac{2}{n} \left( w \sum_{i=1}^{n} x_i^2"
     r" + b \sum_{i=1}^{n} x_i - \sum_{i=1}^{n} x_i y_i \right)"
 )
-def gradient_sorted(rng: Generator) -> Pairs:
-    """The sum of products and the sorted sums agree, and both are the package's gradient."""
+def gradient_sorted(rng: Generator, page: Page) -> Pairs:
+    """Both sides, read from the page, agree, and are the package's gradient."""
     for _ in range(50):
         X, Y, W, b = records(rng)
-        x, y, w = X[:, 0], Y[:, 0], W[0, 0]
-        left = 2 / len(x) * sum((w * x + b[0] - y) * x)
-        yield 2 / len(x) * (w * sum(x**2) + b[0] * sum(x) - sum(x * y)), left
-        yield loss_gradients(X, Y, W, b)[0][0, 0], left
+        values = {"w": W[0, 0], "b": b[0], "x": X[:, 0], "y": Y[:, 0], "n": len(X)}
+        yield page.right_at(**values), page.left_at(**values)
+        yield loss_gradients(X, Y, W, b)[0][0, 0], page.left_at(**values)
 
 
 def centered_path(rng: Generator) -> tuple[np.ndarray, np.ndarray, float]:
@@ -216,21 +211,21 @@ def centered_path(rng: Generator) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 @numeric(r"w_{t+1} - 3.4 = \left(1 - \frac{\eta}{2}\right) (w_t - 3.4)")
-def shrink_w(rng: Generator) -> Pairs:
+def shrink_w(rng: Generator, page: Page) -> Pairs:
     """Every step of ``descend`` on the centered records shrinks the weight's distance so."""
     for _ in range(10):
         w, _, eta = centered_path(rng)
         for before, after in pairwise(w):
-            yield after - 3.4, (1 - eta / 2) * (before - 3.4)
+            yield after - 3.4, page.right_at(eta=eta, w_t=before)
 
 
 @numeric(r"b_{t+1} - 23.9 = (1 - 2 \eta) (b_t - 23.9)")
-def shrink_b(rng: Generator) -> Pairs:
+def shrink_b(rng: Generator, page: Page) -> Pairs:
     """Every step of ``descend`` on the centered records changes the bias's distance so."""
     for _ in range(10):
         _, b, eta = centered_path(rng)
         for before, after in pairwise(b):
-            yield after - 23.9, (1 - 2 * eta) * (before - 23.9)
+            yield after - 23.9, page.right_at(eta=eta, b_t=before)
 
 
 @symbolic(r"(w_1 + b) + (w_2 + b) = (w_1 + w_2 + b) + b")
