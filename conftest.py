@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.sessions import ROOT, sybil
+from dlbook.publishing.book import ROOT
+from tests.sessions import sybil
 
 collect_ignore_glob = ["book/labs/*", "book/assets/*"]
 

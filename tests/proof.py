@@ -109,20 +109,17 @@ class Page:
     """
 
     def __init__(self, latex: str) -> None:
-        sides = _sides(latex)
-        if len(sides) != 2:
-            raise ValueError(f"expected one equals sign in {latex!r}, got {len(sides) - 1}")
-        self._sides = sides
+        self.latex = latex
 
     @property
     def left(self) -> sympy.Expr:
         """The left side."""
-        return read(self._sides[0])
+        return read(_sides(self.latex)[0])
 
     @property
     def right(self) -> sympy.Expr:
         """The right side."""
-        return read(self._sides[1])
+        return read(_sides(self.latex)[1])
 
     def left_at(self, **values: Any) -> float:
         """Evaluate the left side; sequences stand for indexed symbols."""
@@ -134,7 +131,7 @@ class Page:
 
 
 def _sides(latex: str) -> list[str]:
-    """Split at equals signs that stand in no braces."""
+    """Split at the one equals sign that stands in no braces."""
     sides, depth = [""], 0
     for letter in latex:
         depth += (letter == "{") - (letter == "}")
@@ -142,6 +139,8 @@ def _sides(latex: str) -> list[str]:
             sides.append("")
         else:
             sides[-1] += letter
+    if len(sides) != 2:
+        raise ValueError(f"expected one equals sign in {latex!r}, got {len(sides) - 1}")
     return sides
 
 
@@ -201,7 +200,8 @@ def _named(expression: sympy.Expr) -> sympy.Expr:
             names[symbol] = sympy.Symbol(f"{base}_{index}" if index else base)
     named = expression.xreplace(names)
     return named.replace(
-        lambda part: part.is_Pow and part.base == sympy.Symbol("e"), lambda part: sympy.exp(part.exp)
+        lambda part: part.is_Pow and part.base == sympy.Symbol("e"),
+        lambda part: sympy.exp(part.exp),
     )
 
 
@@ -225,9 +225,12 @@ def evaluate(expression: sympy.Expr, values: dict[str, Any]) -> float:
 
 
 def _free(expression: sympy.Expr) -> set[str]:
-    bases = {str(entry.base) for entry in expression.atoms(sympy.Indexed)}
-    counters = {limit[0].name for total in expression.atoms(sympy.Sum) for limit in total.limits}
-    return bases | {symbol.name for symbol in expression.free_symbols if symbol.name not in bases and symbol.name not in counters and not isinstance(symbol, sympy.Indexed)}
+    """Return the names that need a value: not those that count a sum."""
+    indexed = expression.atoms(sympy.Indexed)
+    bases = {str(entry.base) for entry in indexed}
+    counters = {limit[0] for total in expression.atoms(sympy.Sum) for limit in total.limits}
+    symbols = expression.free_symbols - counters - indexed
+    return bases | {symbol.name for symbol in symbols if isinstance(symbol, sympy.Symbol)}
 
 
 def _entry(entry: sympy.Indexed, values: dict[str, Any]) -> float:

@@ -35,5 +35,7 @@ def test_every_equation_of_a_page_has_its_check(page) -> None:  # type: ignore[n
 def test_no_check_is_without_its_equation(module: str) -> None:
     page = BOOK.page_of_module(module)
     assert page is not None
-    left_over = [f"{check.file}:{check.line} {check.id}" for check in idle(page, checks(BOOK, module))]
+    left_over = [
+        f"{check.file}:{check.line} {check.id}" for check in idle(page, checks(BOOK, module))
+    ]
     assert left_over == [], "checks that no equation of the chapter needs: remove or rename them"

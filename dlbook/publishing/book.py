@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from dlbook.publishing.errors import BookError
 from dlbook.publishing.parts import Fence, Part, split
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
@@ -59,7 +63,7 @@ class Page:
         return self.slug.replace("-", "_").replace("/", "_")
 
     def link(self, target: str) -> str:
-        """Return the link from this page to ``target`` below ``book/``, which may hold ``#anchor``."""
+        """Return the link from here to ``target`` below ``book/``, which may hold ``#anchor``."""
         path, mark, anchor = target.partition("#")
         if path == self.name:
             return mark + anchor
@@ -75,6 +79,17 @@ class Book:
     """The repository, seen as a book."""
 
     root: Path = ROOT
+
+    @cached_property
+    def _made(self) -> dict[Callable[[Book], Any], Any]:
+        return {}
+
+    def once(self, make: Callable[[Book], T]) -> T:
+        """Return ``make(self)``, made once as long as this book lives."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
 
     def path(self, name: str) -> Path:
         """Return the place of ``name``, given from the root."""

@@ -9,15 +9,16 @@ from markdown.blockparser import BlockParser
 from markdown.util import AtomicString
 
 from dlbook.publishing import katex, listings
-from dlbook.publishing.conversion import Conversion
+from dlbook.publishing.conversion import Block, Conversion
 from dlbook.publishing.equations import Equation, EquationCheck, checks, equations, verify
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.errors import UnplacedError
+from dlbook.publishing.yamlread import fields
 
 HOW = {
     "numeric": "Numerically: at 100 or more random points, against an independent computation.",
     "symbolic": "By algebra: SymPy finds that the two sides differ by zero.",
 }
-READS_PAGE = " The check reads the equation as it stands on the page."
+READS_PAGE = " The check evaluates the equation as it stands on the page."
 
 
 def page_of(slug: str) -> str:
@@ -25,39 +26,52 @@ def page_of(slug: str) -> str:
     return f"checks/{slug}.md"
 
 
-def checks_page(work: Conversion, slug: str) -> list[str]:
+def checks_page(block: Block) -> list[str]:
     """Return the Markdown of all checks of a chapter, in the order of its equations.
 
     Raises
     ------
-    Mistake
+    UnplacedError
         There is no such chapter.
     """
-    chapter = work.book.page(slug)
+    slug = fields(block.body, "a checks fence", text=("chapter",))["chapter"]
+    book = block.work.book
+    chapter = book.page(slug)
     if chapter is None:
-        raise Mistake(f"there is no chapter {slug!r}", "give the slug of a page of the book")
-    known = checks(work.book, chapter.module)
+        raise UnplacedError(f"there is no chapter {slug!r}", "give the slug of a page of the book")
+    known = checks(book, chapter.module)
     lines: list[str] = []
     for equation in equations(chapter).values():
         check = verify(chapter, equation, known)
-        link = work.page.link(f"{chapter.name}#{equation.anchor}")
-        lines += [f"## {equation.id or 'Exempt'} {{ #{equation.id or equation.anchor} }}", ""]
-        lines += [_shown(work, equation), "", f"Equation [({equation.number})]({link}).", ""]
-        lines += _proof(work, check) if check else [f"Exempt: {equation.exempt}", ""]
-    return lines
+        link = block.work.page.link(f"{chapter.name}#{equation.anchor}")
+        anchor = equation.id or equation.anchor
+        lines += [f"## ({equation.number}) {anchor} {{ #{anchor} }}", ""]
+        lines += [_shown(block.work, equation), "", f"[Where it stands in the chapter]({link})", ""]
+        lines += _proof(block.work, check) if check else [f"Exempt: {equation.exempt}", ""]
+    return [*lines, *_helpers(block.work, chapter.module)]
 
 
 def _proof(work: Conversion, check: EquationCheck) -> list[str]:
-    name = f"{check.file.removesuffix('.py').replace('/', '.')}.{check.id}"
     how = HOW[check.kind] + (READS_PAGE if check.reads_page else "")
-    code = listings.fence(listings.find(work.book, name, doc=False), {})
-    return [how, "", *inspect.cleandoc(check.documentation).splitlines(), "", *code]
+    code = listings.find(work.book, f"{check.module}.{check.id}", doc=False)
+    documentation = inspect.cleandoc(check.documentation).splitlines()
+    return [*documentation, "", how, "", *listings.fence(code, {})]
+
+
+def _helpers(work: Conversion, module: str) -> list[str]:
+    """Return what the checks share: without it the proofs could not be read in full."""
+    name = f"tests.equations.{module}"
+    proofs = checks(work.book, module)
+    others = [other for other in listings.functions(work.book, name) if other not in proofs]
+    shared = [listings.find(work.book, f"{name}.{other}") for other in others]
+    heading = ["## What these proofs share", ""] if shared else []
+    return heading + [line for code in shared for line in listings.fence(code, {})]
 
 
 def _shown(work: Conversion, equation: Equation) -> str:
     html = katex.display(equation.latex, f"Equation {equation.number}")
 
-    def build(parent: Element, parser: BlockParser) -> None:
+    def build(parent: Element, _: BlockParser) -> None:
         box = SubElement(parent, "div", {"class": "equation"})
         box.text = AtomicString(work.raw(html))
 

@@ -9,15 +9,15 @@ from xml.etree.ElementTree import Element, SubElement
 from markdown.blockparser import BlockParser
 
 from dlbook.publishing.book import Book
-from dlbook.publishing.conversion import Conversion
-from dlbook.publishing.errors import Mistake
-from dlbook.publishing.yamlread import fields, load
+from dlbook.publishing.conversion import Block, Conversion
+from dlbook.publishing.errors import UnplacedError
+from dlbook.publishing.yamlread import Entry, fields, load
 
 FILE, PAGE = "book/references.yml", "bibliography.md"
 KEY = re.compile(r"^[A-Za-z][\w-]*$")
 
 
-def works(book: Book) -> dict[str, dict[str, Any]]:
+def works(book: Book) -> dict[str, Entry]:
     """Return all works that can be cited, by key.
 
     Raises
@@ -26,38 +26,31 @@ def works(book: Book) -> dict[str, dict[str, Any]]:
         A work lacks one of its fields.
     """
     path = book.path(FILE)
-    if not path.is_file():
-        return {}
-    text = path.read_text(encoding="utf-8")
-    entries: dict[str, Any] = load(text, FILE) or {}
-    for key, entry in entries.items():
+    entries: dict[str, Any] = load(path.read_text(encoding="utf-8"), FILE) if path.is_file() else {}
+    for key, entry in (entries or {}).items():
         try:
-            _check(key, entry)
-        except Mistake as mistake:
-            raise mistake.at(FILE, line_of(text, key)) from None
-    return entries
-
-
-def line_of(text: str, key: str) -> int:
-    """Return the line of a top-level YAML key."""
-    found = re.search(rf"^['\"]?{re.escape(str(key))}['\"]?:", text, re.MULTILINE)
-    return text.count("\n", 0, found.start()) + 1 if found else 1
+            _check(str(key), entry)
+        except UnplacedError as error:
+            raise error.at(FILE, 1) from None
+    return entries or {}
 
 
 def _check(key: str, entry: Any) -> None:
-    if not KEY.match(str(key)):
-        raise Mistake(f"the key {key!r} cannot be cited", "use letters, digits, - and _")
+    what = f"the work {key!r}"
     fields(
         entry,
-        f"the work {key!r}",
+        what,
         text=("title", "where", "verified"),
         optional={"authors": list, "year": int, "url": str},
     )
+    if not KEY.match(key):
+        raise UnplacedError(f"{what} cannot be cited", "use letters, digits, - and _", entry.line)
     authors = entry.get("authors")
     if not authors or not all(isinstance(author, str) and author for author in authors):
-        raise Mistake(f"the work {key!r} has no authors", "add a list `authors: [Given Family, …]`")
+        remedy = "add a list `authors: [Given Family, …]`"
+        raise UnplacedError(f"{what} has no authors", remedy, entry.line)
     if "year" not in entry:
-        raise Mistake(f"the work {key!r} has no year", "add a line `year: …`")
+        raise UnplacedError(f"{what} has no year", "add `year: …`", entry.line)
 
 
 def names(authors: list[str]) -> list[str]:
@@ -75,12 +68,12 @@ def _families(authors: list[str]) -> list[str]:
     return [name.split(", ")[0] if ", " in name else name.split()[-1] for name in authors]
 
 
-def label(entry: dict[str, Any]) -> str:
+def label(entry: Entry) -> str:
     """Return how a work is named in text.
 
     Examples
     --------
-    >>> label({"authors": ["Frank Rosenblatt"], "year": 1958})
+    >>> label(Entry({"authors": ["Frank Rosenblatt"], "year": 1958}))
     'Rosenblatt, 1958'
     """
     families = _families(entry["authors"])
@@ -89,7 +82,7 @@ def label(entry: dict[str, Any]) -> str:
     return f"{' and '.join(families)}, {entry['year']}"
 
 
-def described(entry: dict[str, Any]) -> str:
+def described(entry: Entry) -> str:
     """Return the full description of a work in Markdown."""
     people = names(entry["authors"])
     who = ", ".join(people[:-1]) + (" and " if people[1:] else "") + people[-1]
@@ -106,14 +99,14 @@ def cite(work: Conversion, keys: str) -> str:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         There is no such work.
     """
-    known = works(work.book)
+    known = work.book.once(works)
     links = []
     for key in (part.strip().removeprefix("@") for part in keys.split(";")):
         if key not in known:
-            raise Mistake(f"the work {key!r} is cited and unknown", f"add it to {FILE}")
+            raise UnplacedError(f"the work {key!r} is cited and unknown", f"add it to {FILE}")
         if key not in work.cited:
             work.cited.append(key)
         links.append(f"[{label(known[key])}]({work.page.link(f'{PAGE}#{anchor(key)}')})")
@@ -125,29 +118,30 @@ def anchor(key: str) -> str:
     return f"ref-{key}"
 
 
-def references(work: Conversion) -> str:
+def references(block: Block) -> list[str]:
     """Return the block that lists what the page cites."""
+    work = block.work
 
     def build(parent: Element, parser: BlockParser) -> None:
-        known = works(work.book)
-        _list(parent, parser, {key: known[key] for key in work.cited}, ids=False)
+        known = work.book.once(works)
+        entries = {key: known[key] for key in work.cited}
+        _list(parent, parser, {key: described(entry) for key, entry in entries.items()})
 
-    return work.block(build)
+    return [work.block(build)]
 
 
-def bibliography(work: Conversion) -> str:
-    """Return the block that lists every work, with ids to link to."""
+def bibliography(block: Block) -> list[str]:
+    """Return the block that lists every work, and against which source it was verified."""
+    entries = block.work.book.once(works)
 
     def build(parent: Element, parser: BlockParser) -> None:
-        _list(parent, parser, works(work.book), ids=True)
+        shown = {key: f"{described(e)} Verified: {e['verified']}." for key, e in entries.items()}
+        _list(parent, parser, shown, ids=True)
 
-    return work.block(build)
+    return [block.work.block(build)]
 
 
-def _list(
-    parent: Element, parser: BlockParser, entries: dict[str, dict[str, Any]], ids: bool
-) -> None:
+def _list(parent: Element, parser: BlockParser, shown: dict[str, str], ids: bool = False) -> None:
     box = SubElement(parent, "ul", {"class": "references"})
-    for key, entry in sorted(entries.items(), key=lambda item: (label(item[1]), item[0])):
-        item = SubElement(box, "li", {"id": anchor(key)} if ids else {})
-        parser.parseChunk(item, described(entry))
+    for key, text in sorted(shown.items(), key=lambda item: item[1]):
+        parser.parseChunk(SubElement(box, "li", {"id": anchor(key)} if ids else {}), text)

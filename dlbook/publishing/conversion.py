@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from markdown import Markdown
@@ -14,6 +15,7 @@ from markdown.util import ETX, STX
 
 from dlbook.publishing.book import Book, Page
 from dlbook.publishing.equations import Equation, EquationCheck, checks, equations, verify
+from dlbook.publishing.parts import Fence
 
 Builder = Callable[[Element, BlockParser], None]
 
@@ -54,6 +56,11 @@ class Conversion:
         return self.md.htmlStash.store(html)
 
     @cached_property
+    def checks(self) -> dict[str, EquationCheck]:
+        """The checks of this chapter's equations, by id."""
+        return checks(self.book, self.page.module)
+
+    @cached_property
     def equations(self) -> dict[int, Equation]:
         """The displayed equations by line, each held against its check."""
         found = equations(self.page)
@@ -66,10 +73,25 @@ class Conversion:
         """The number of each figure by the name of its function; the first of equal names."""
         fences = [fence for fence in self.page.fences if fence.info == "figure"]
         names = [re.search(r"^name: *[\w.]*?(\w+) *$", "\n".join(f.body), re.M) for f in fences]
-        numbered = [(name[1], n) for n, name in enumerate(names, start=1) if name]
+        numbered = [(name[1], number) for number, name in enumerate(names, start=1) if name]
         return dict(reversed(numbered))
 
-    @cached_property
-    def checks(self) -> dict[str, EquationCheck]:
-        """The checks of this chapter's equations, by id."""
-        return checks(self.book, self.page.module)
+
+@dataclass(frozen=True)
+class Block:
+    """A fence of this package, about to be converted.
+
+    Parameters
+    ----------
+    work : Conversion
+    fence : Fence
+    body : object
+        What its YAML says.
+    inline : callable
+        Converts text inside it; takes the text, and its file and line if it stands elsewhere.
+    """
+
+    work: Conversion
+    fence: Fence
+    body: Any
+    inline: Callable[..., str]

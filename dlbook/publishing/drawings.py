@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import importlib
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from dlbook.publishing.book import ROOT
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.errors import UnplacedError
 
 PACKAGE = ROOT / "dlbook"
 CACHE = ROOT / ".cache" / "figures"
 PIXELS_PER_POINT = 96 / 72
+SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 
 _drawn_with: list[str] = []
 
@@ -39,17 +42,19 @@ def svg(name: str, arguments: dict[str, Any]) -> str:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         There is no such function, or it fails, or it does not return a matplotlib Figure.
     """
     code = fingerprint()
-    text = f"{name} {json.dumps(arguments, sort_keys=True)} {code}"
-    cached = CACHE / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.svg"
+    called = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:8]
+    cached = CACHE / f"{name}-{called}-{code[:16]}.svg"
     if not cached.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
         draft = cached.with_suffix(f".{os.getpid()}.tmp")
         draft.write_text(_draw(name, arguments, code), encoding="utf-8")
         draft.replace(cached)
+        for older in set(CACHE.glob(f"{name}-{called}-*.svg")) - {cached}:
+            older.unlink(missing_ok=True)
     return cached.read_text(encoding="utf-8")
 
 
@@ -67,19 +72,19 @@ def _draw(name: str, arguments: dict[str, Any], code: str) -> str:
             figure = function(**arguments)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            raise Mistake(
+            raise UnplacedError(
                 f"{name} cannot be drawn ({reason})", "mend the function or `arguments`"
             ) from error
         if not isinstance(figure, Figure):
             kind = type(figure).__name__
-            raise Mistake(f"{name} returned a {kind}", "return the matplotlib Figure")
+            raise UnplacedError(f"{name} returned a {kind}", "return the matplotlib Figure")
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 
 def _forget_changed_code(code: str) -> None:
-    """Drop imported modules of an older state, so that a long-lived server never draws with them."""
+    """Drop modules of an older state, so that a long-lived server never draws with them."""
     if _drawn_with and _drawn_with[-1] != code:
         for module in [m for m in sys.modules if m.startswith("dlbook.")]:
             if not module.startswith("dlbook.publishing"):
@@ -93,12 +98,12 @@ def _function(name: str) -> Callable[..., Any]:
     try:
         function = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise Mistake(
+        raise UnplacedError(
             f"no function draws the figure {name!r} ({error})",
             "name a function of dlbook.figures, such as dlbook.figures.neuron.walk_decision",
         ) from error
     if not callable(function):
-        raise Mistake(f"{name} is not a function", "name a function of dlbook.figures")
+        raise UnplacedError(f"{name} is not a function", "name a function of dlbook.figures")
     return function  # type: ignore[no-any-return]  # callable() cannot tell what it returns
 
 
@@ -114,43 +119,75 @@ def themed(drawing: str, prefix: str, alt: str) -> str:
     alt : str
         What is to be seen.
     """
-    drawing = drawing[drawing.index("<svg") :]
-    # A style element would hold for the whole page: what it says goes to the svg element below.
-    drawing = re.sub(r"<(metadata|style)\b.*?</\1>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r"<!--.*?-->", "", drawing, flags=re.DOTALL)
-    drawing = _own_ids(drawing, prefix)
-    drawing = re.sub(r"font-family: [^;\"]+;? ?", "", drawing)
-    drawing = re.sub(r"\n\s*", "\n", drawing)
-    for color, variable in _colors().items():
-        drawing = drawing.replace(color, f"var({variable})")
-    return _opened(drawing, alt)
-
-
-def _colors() -> dict[str, str]:
+    root = ElementTree.fromstring(drawing)
+    _drop(root, ("metadata", "style"))
+    _unwrap(root)
     colors: dict[str, str] = importlib.import_module("dlbook.figures.style").THEMED
-    return colors
+    used = set(re.findall(r"#([\w-]+)", " ".join(_references(root))))
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(SVG)
+        element.attrib = {
+            name.removeprefix(XLINK): _attribute(name, value, prefix, colors)
+            for name, value in element.attrib.items()
+            if (name != "id" or value in used) and not value.startswith("rotate(-0 ")
+        }
+        element.text = (element.text or "").strip() or None
+        element.tail = None
+    root.attrib = _opening(root, alt)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
-def _own_ids(drawing: str, prefix: str) -> str:
-    used = set(re.findall(r"url\(#([^)]+)\)", drawing))
-    used |= set(re.findall(r'href="#([^"]+)"', drawing))
+def _drop(root: Element, tags: tuple[str, ...]) -> None:
+    """Remove elements, and paths that draw nothing.
 
-    def renamed(found: re.Match[str]) -> str:
-        return f' id="{prefix}-{found[1]}"' if found[1] in used else ""
+    A style element would hold for the whole page.
+    """
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.removeprefix(SVG) in tags or child.get("style") == "fill: none":
+                parent.remove(child)
 
-    drawing = re.sub(r' id="([^"]+)"', renamed, drawing)
-    drawing = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", drawing)
-    return re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', drawing)
+
+def _unwrap(parent: Element) -> None:
+    """Replace groups that say nothing by what they hold."""
+    children: list[Element] = []
+    for child in parent:
+        _unwrap(child)
+        empty = not child.attrib.keys() - {"id"}
+        children += list(child) if empty and child.tag == f"{SVG}g" else [child]
+    parent[:] = [child for child in children if child.tag != f"{SVG}defs" or len(child)]
 
 
-def _opened(drawing: str, alt: str) -> str:
-    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)
-    if box is None:
-        raise Mistake("the drawing has no viewBox", "save it with matplotlib's SVG backend")
-    width = round(float(box[1]) * PIXELS_PER_POINT)
-    opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        f' {box[0]} width="{width}" role="img" aria-label="{html.escape(alt)}"'
-        ' style="stroke-linejoin: round; stroke-linecap: butt" data-search-exclude>'
-    )
-    return re.sub(r"<svg\b[^>]*>", lambda _: opening, drawing, count=1)
+def _references(root: Element) -> Iterator[str]:
+    for element in root.iter():
+        yield from (value for name, value in element.attrib.items() if name != "id")
+
+
+def _attribute(name: str, value: str, prefix: str, colors: dict[str, str]) -> str:
+    if name == "id":
+        return f"{prefix}-{value}"
+    if name in ("d", "x", "y"):
+        return " ".join(LONG_NUMBER.sub(lambda n: f"{float(n[0]):.2f}", value).split())
+    value = re.sub(r"url\(#", f"url(#{prefix}-", value)
+    if name.removeprefix(XLINK) == "href":
+        return re.sub(r"^#", f"#{prefix}-", value)
+    if name == "style":
+        value = re.sub(r"font-family: [^;]+;? ?", "", value)
+    for color, variable in colors.items():
+        value = value.replace(color, f"var({variable})")
+    return value
+
+
+def _opening(root: Element, alt: str) -> dict[str, str]:
+    box = root.attrib.get("viewBox", "")
+    size = re.match(r"0 0 ([\d.]+) [\d.]+$", box)
+    if size is None:
+        raise UnplacedError(f"the drawing's viewBox is {box!r}", "save it with matplotlib")
+    return {
+        "viewBox": box,
+        "width": str(round(float(size[1]) * PIXELS_PER_POINT)),
+        "role": "img",
+        "aria-label": alt,
+        "style": "stroke-linejoin: round; stroke-linecap: butt",
+        "data-search-exclude": "",
+    }

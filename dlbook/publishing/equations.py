@@ -44,16 +44,17 @@ class EquationCheck:
     latex: str
     reads_page: bool
     documentation: str
+    module: str
     file: str
     line: int
 
 
 def normalized(latex: str) -> str:
-    """Return LaTeX without differences of white space that KaTeX does not see.
+    r"""Return LaTeX without differences of white space that KaTeX does not see.
 
     Examples
     --------
-    >>> normalized("z  =\\n x_1 w_1")
+    >>> normalized("z  =\n x_1 w_1")
     'z = x_1 w_1'
     """
     return " ".join(latex.split())
@@ -163,6 +164,7 @@ def _check(file: str, node: ast.FunctionDef, call: ast.Call) -> EquationCheck:
         latex=stated.value,
         reads_page="page" in {argument.arg for argument in node.args.args},
         documentation=documentation,
+        module=file.removesuffix(".py").replace("/", "."),
         file=file,
         line=node.lineno,
     )

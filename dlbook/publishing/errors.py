@@ -26,13 +26,13 @@ class BookError(ValueError):
         self.file, self.line, self.problem, self.remedy = file, line, problem, remedy
 
 
-class Mistake(ValueError):
-    """What is wrong and how to mend it, raised where the place in the book is not known."""
+class UnplacedError(ValueError):
+    """The same, raised where the file is not known; ``line`` is given where it is."""
 
-    def __init__(self, problem: str, remedy: str) -> None:
+    def __init__(self, problem: str, remedy: str, line: int | None = None) -> None:
         super().__init__(f"{problem}: {remedy}")
-        self.problem, self.remedy = problem, remedy
+        self.problem, self.remedy, self.line = problem, remedy, line
 
     def at(self, file: str, line: int) -> BookError:
-        """Return the same mistake with its place."""
-        return BookError(file, line, self.problem, self.remedy)
+        """Return the error with its place; ``line`` counts where no better one is known."""
+        return BookError(file, self.line or line, self.problem, self.remedy)

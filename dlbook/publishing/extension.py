@@ -18,10 +18,10 @@ from markdown.treeprocessors import Treeprocessor
 from dlbook.publishing import blocks, inline
 from dlbook.publishing.book import ROOT, Book
 from dlbook.publishing.conversion import BLOCK, INLINE, Conversion
-from dlbook.publishing.errors import BookError, Mistake
+from dlbook.publishing.errors import BookError, UnplacedError
 from dlbook.publishing.parts import PROMPT, Display, Fence, Part, Prose, split
 
-# Right after white space is normalized (30), before fences are replaced (25) and HTML is found (20).
+# After white space is normalized (30), before fences are replaced (25) and HTML is found (20).
 READ_PAGE = 29
 # Before every block processor that could take the line of a block for something else.
 BUILD_BLOCK = 200
@@ -85,7 +85,7 @@ def _converted(work: Conversion, part: Part) -> str:
         return _indented([blocks.display(work, part)], part.indent)
     if part.own:
         return _indented(blocks.own(work, part), part.indent)
-    blocks.ordinary(work, part)
+    blocks.typed(work, part)
     return "\n".join(part.raw)
 
 
@@ -113,8 +113,8 @@ def _prose(work: Conversion, part: Prose) -> str:
 def _paragraph(work: Conversion, lines: list[str], first: int) -> str:
     try:
         return inline.convert(work, "\n".join(lines))
-    except Mistake as mistake:
-        raise mistake.at(work.page.file, _line_of_mistake(work, lines, first)) from None
+    except UnplacedError as error:
+        raise error.at(work.page.file, _line_of_mistake(work, lines, first)) from None
 
 
 def _line_of_mistake(work: Conversion, lines: list[str], first: int) -> int:
@@ -123,7 +123,7 @@ def _line_of_mistake(work: Conversion, lines: list[str], first: int) -> int:
         before = set(work.marked)
         try:
             inline.convert(work, "\n".join(lines[:count]))
-        except Mistake:
+        except UnplacedError:
             return first + count - 1
         finally:
             work.marked = before
@@ -155,7 +155,7 @@ class _BuildBlock(BlockProcessor):
         super().__init__(parser)
         self.state = state
 
-    def test(self, parent: Element, block: str) -> bool:
+    def test(self, _: Element, block: str) -> bool:
         return BLOCK_LINE.fullmatch(block.rstrip()) is not None
 
     def run(self, parent: Element, blocks: list[str]) -> None:
@@ -169,7 +169,7 @@ class _EndOfTree(Treeprocessor):
         super().__init__(state.md)
         self.state = state
 
-    def run(self, root: Element) -> None:
+    def run(self, _: Element) -> None:
         self.state.in_tree = False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
@@ -11,8 +10,7 @@ from markdown.blockparser import BlockParser
 from markdown.util import AtomicString
 
 from dlbook.publishing import drawings
-from dlbook.publishing.conversion import Conversion
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.conversion import Block
 from dlbook.publishing.yamlread import fields
 
 
@@ -36,35 +34,37 @@ def read(body: Any) -> Figure:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         The alt text, or another field, is missing or empty.
     """
-    optional = {"alt": str, "caption": str, "arguments": dict}
-    fields(body, "a figure", text=("name",), optional=optional)
-    name = body["name"]
-    if not str(body.get("alt") or "").strip():
-        raise Mistake(f"the figure {name} has no alt text", "add `alt: …`: what is to be seen")
-    if not str(body.get("caption") or "").strip():
-        raise Mistake(f"the figure {name} has no caption", "add `caption: …`")
-    alt = " ".join(body["alt"].split())
-    return Figure(name, alt, body["caption"].strip(), body.get("arguments", {}))
+    what = "the figure"
+    if isinstance(body, dict) and isinstance(body.get("name"), str):
+        what = f"the figure {body['name']}"
+    entry = fields(body, what, text=("name", "alt", "caption"), optional={"arguments": dict})
+    alt = " ".join(entry["alt"].split())
+    return Figure(entry["name"], alt, entry["caption"].strip(), entry.get("arguments", {}))
 
 
-def figure(work: Conversion, body: Any, inline: Callable[[str], str]) -> str:
-    """Return the block of a figure; ``inline`` converts its caption."""
-    drawn = read(body)
+def figure(block: Block) -> list[str]:
+    """Return the block of a figure.
+
+    Raises
+    ------
+    UnplacedError
+        It is not described, or its function cannot draw it.
+    """
+    work, drawn = block.work, read(block.body)
     work.figures += 1
     number = work.figures
     anchor = f"fig-{drawn.id}"
     if work.figure_numbers.get(drawn.id) != number:
         anchor += f"-{number}"
     svg = drawings.themed(drawings.svg(drawn.name, drawn.arguments), anchor, drawn.alt)
-    caption = inline(drawn.caption)
+    caption = block.inline(drawn.caption)
 
     def build(parent: Element, parser: BlockParser) -> None:
-        box = SubElement(parent, "figure", {"id": anchor, "class": "drawn"})
+        box = SubElement(parent, "figure", {"id": anchor, "class": "figure"})
         SubElement(box, "div", {"class": "drawing"}).text = AtomicString(work.raw(svg))
-        below = SubElement(box, "figcaption")
-        parser.parseChunk(below, f"**Figure {number}.** {caption}")
+        parser.parseChunk(SubElement(box, "figcaption"), f"**Figure {number}.** {caption}")
 
-    return work.block(build)
+    return [work.block(build)]

@@ -10,16 +10,15 @@ from xml.etree.ElementTree import Element, SubElement
 from markdown.blockparser import BlockParser
 
 from dlbook.publishing.book import Book, Page
-from dlbook.publishing.citations import line_of
-from dlbook.publishing.conversion import Conversion
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.conversion import Block, Conversion
+from dlbook.publishing.errors import UnplacedError
 from dlbook.publishing.parts import Prose
-from dlbook.publishing.yamlread import fields, load
+from dlbook.publishing.yamlread import Entry, fields, load
 
 FILE, PAGE = "book/glossary.yml", "glossary.md"
 
 
-def terms(book: Book) -> dict[str, dict[str, str]]:
+def terms(book: Book) -> dict[str, Entry]:
     """Return the entries of the glossary.
 
     Raises
@@ -28,21 +27,16 @@ def terms(book: Book) -> dict[str, dict[str, str]]:
         An entry has no definition, or names a chapter that does not exist.
     """
     path = book.path(FILE)
-    if not path.is_file():
-        return {}
-    text = path.read_text(encoding="utf-8")
-    entries: dict[str, Any] = load(text, FILE) or {}
-    for term, entry in entries.items():
+    entries: dict[str, Any] = load(path.read_text(encoding="utf-8"), FILE) if path.is_file() else {}
+    for term, entry in (entries or {}).items():
         try:
             fields(entry, f"the term {term!r}", text=("definition", "chapter"))
             if book.page(entry["chapter"]) is None:
-                raise Mistake(
-                    f"the term {term!r} belongs to {entry['chapter']!r}, which is no chapter",
-                    "give the slug of a page of the book",
-                )
-        except Mistake as mistake:
-            raise mistake.at(FILE, line_of(text, term)) from None
-    return entries
+                problem = f"the term {term!r} belongs to {entry['chapter']!r}, which is no chapter"
+                raise UnplacedError(problem, "give the slug of a page of the book", entry.line)
+        except UnplacedError as error:
+            raise error.at(FILE, 1) from None
+    return entries or {}
 
 
 def anchor(term: str) -> str:
@@ -61,22 +55,21 @@ def mark(work: Conversion, text: str) -> str:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         The term is unknown, marked twice, or belongs to another chapter.
     """
     term, _, shown = (part.strip() for part in text.partition("|"))
-    known = terms(work.book)
+    known = work.book.once(terms)
     if term not in known:
         near = difflib.get_close_matches(term, known, 3)
         hint = f", or mark one of {', '.join(near)}" if near else ""
-        raise Mistake(f"the term {term!r} is not in the glossary", f"add it to {FILE}{hint}")
-    if known[term]["chapter"] != work.page.slug:
-        raise Mistake(
-            f"the term {term!r} belongs to the chapter {known[term]['chapter']!r}",
-            f"mark it there, or change its chapter in {FILE}",
-        )
+        raise UnplacedError(f"the term {term!r} is not in the glossary", f"add it to {FILE}{hint}")
+    chapter = known[term]["chapter"]
+    if chapter != work.page.slug:
+        problem = f"the term {term!r} belongs to the chapter {chapter!r}"
+        raise UnplacedError(problem, f"mark it there, or change its chapter in {FILE}")
     if term in work.marked:
-        raise Mistake(f"the term {term!r} is marked twice", "mark only where it is defined")
+        raise UnplacedError(f"the term {term!r} is marked twice", "mark only where it is defined")
     work.marked.add(term)
     link = work.page.link(f"{PAGE}#{anchor(term)}")
     return f'<dfn id="term-{anchor(term)}">[{shown or term}]({link})</dfn>'
@@ -89,20 +82,30 @@ def title(page: Page) -> str:
     return re.sub(r"\s*\{[^}]*\}\s*$", "", heading[2:]).strip()
 
 
-def glossary(work: Conversion, inline: Any) -> str:
-    """Return the block that lists all terms; ``inline`` converts the text of a definition."""
-    entries = {
-        term: (inline(entry["definition"]), entry["chapter"])
-        for term, entry in terms(work.book).items()
-    }
+def glossary(block: Block) -> list[str]:
+    """Return the block that lists all terms.
+
+    Raises
+    ------
+    BookError
+        A definition holds something unknown.
+    """
+    entries = block.work.book.once(terms)
+    shown = {term: _definition(block, term, entry) for term, entry in entries.items()}
 
     def build(parent: Element, parser: BlockParser) -> None:
         box = SubElement(parent, "dl", {"class": "glossary"})
-        for term, (definition, slug) in sorted(entries.items(), key=lambda item: item[0].lower()):
+        for term in sorted(shown, key=str.lower):
             SubElement(box, "dt", {"id": anchor(term)}).text = term
-            place = work.book.page(slug)
-            link = work.page.link(f"{slug}.md#term-{anchor(term)}")
-            where = f"[{title(place)}]({link})" if place else ""
-            parser.parseChunk(SubElement(box, "dd"), f"{definition} ({where})")
+            parser.parseChunk(SubElement(box, "dd"), shown[term])
 
-    return work.block(build)
+    return [block.work.block(build)]
+
+
+def _definition(block: Block, term: str, entry: Entry) -> str:
+    slug = entry["chapter"]
+    chapter = block.work.book.page(slug)
+    link = block.work.page.link(f"{slug}.md#term-{anchor(term)}")
+    where = block.inline(title(chapter)) if chapter else slug
+    definition = block.inline(entry["definition"], (FILE, entry.line))
+    return f"{definition} Defined in [{where}]({link})."

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from dlbook.publishing import citations, glossary, katex, results
 from dlbook.publishing.conversion import Conversion
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.errors import UnplacedError
 
 TOKEN = re.compile(
     r"""
@@ -50,7 +50,7 @@ def convert(work: Conversion, text: str) -> str:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         Something is unknown, or math is not closed.
     """
     return TOKEN.sub(lambda found: _replaced(work, found), text)
@@ -69,7 +69,7 @@ def _replaced(work: Conversion, found: re.Match[str]) -> str:
     if found["reference"]:
         return _reference(work, found["sort"], found["id"].strip())
     if found["stray"]:
-        raise Mistake(
+        raise UnplacedError(
             f"{found['stray']} stands alone in a line of text",
             r"write \(…\) within a paragraph, or $$ on lines of their own with an id",
         )
@@ -81,11 +81,11 @@ def _reference(work: Conversion, sort: str, name: str) -> str:
         numbers = {e.id: (e.number, e.anchor) for e in work.equations.values() if e.id}
         shown = "({})"
     else:
-        numbers = {id: (n, f"fig-{id}") for id, n in work.figure_numbers.items()}
+        numbers = {of: (n, f"fig-{of}") for of, n in work.figure_numbers.items()}
         shown = "Figure {}"
     if name not in numbers:
         known = ", ".join(numbers) or "none"
         what = "equation" if sort == "eq" else "figure"
-        raise Mistake(f"this page has no {what} {name!r}", f"those it has: {known}")
+        raise UnplacedError(f"this page has no {what} {name!r}", f"those it has: {known}")
     number, anchor = numbers[name]
     return f"[{shown.format(number)}](#{anchor})"

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from dlbook.publishing.book import ROOT
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.errors import UnplacedError
 
 KATEX = ROOT / "build" / "npm" / "node_modules" / "katex" / "dist" / "katex.min.js"
 MACROS = {
@@ -24,7 +24,9 @@ def _engine() -> Any:
 
     if not KATEX.is_file():
         place = KATEX.relative_to(ROOT)
-        raise Mistake(f"KaTeX is not installed ({place} is missing)", "run `python3 run.py site`")
+        raise UnplacedError(
+            f"KaTeX is not installed ({place} is missing)", "run `python3 run.py site`"
+        )
     engine = MiniRacer()
     engine.eval(KATEX.read_text(encoding="utf-8"))
     return engine
@@ -36,7 +38,7 @@ def render(latex: str, display: bool = False) -> str:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         KaTeX cannot read it, or is not installed.
     """
     options = {
@@ -54,7 +56,7 @@ def render(latex: str, display: bool = False) -> str:
     except JSEvalException as error:
         lines = [line for line in str(error).splitlines() if "KaTeX parse error" in line]
         why = re.sub(r"^.*KaTeX parse error: *", "", lines[0]) if lines else str(error)
-        raise Mistake(f"KaTeX cannot read {latex!r} ({why})", "mend the LaTeX") from None
+        raise UnplacedError(f"KaTeX cannot read {latex!r} ({why})", "mend the LaTeX") from None
 
 
 def plain(latex: str) -> str:

@@ -1,9 +1,10 @@
 """What is proved, counted."""
 
 from __future__ import annotations
-from dlbook.publishing.book import Book
+
+from dlbook.publishing.conversion import Block
 
 
-def markdown(book: Book) -> list[str]:
+def table(block: Block) -> list[str]:
     """Return the table (not there yet)."""
     return []

@@ -9,9 +9,15 @@ import textwrap
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement
+
+from markdown.blockparser import BlockParser
+from markdown.util import AtomicString
 
 from dlbook.publishing.book import Book
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.conversion import Block
+from dlbook.publishing.errors import UnplacedError
+from dlbook.publishing.yamlread import fields
 
 # Where the API reference shows an object: a page for each subpackage, an anchor for each object.
 API_PAGE, API_ANCHOR = "api/{subpackage}.md", "{name}"
@@ -41,7 +47,7 @@ def find(book: Book, name: str, doc: bool = True) -> Listing:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         There is no such thing; the message names what comes closest.
     """
     path, inside = _module(book, name)
@@ -64,7 +70,7 @@ def _module(book: Book, name: str) -> tuple[Path, list[str]]:
         for path in (base.with_suffix(".py"), base / "__init__.py"):
             if path.is_file():
                 return path, parts[cut:]
-    raise Mistake(
+    raise UnplacedError(
         f"there is no module for the listing {name!r}",
         "give module and function, such as dlbook.scratch.linear.linear_forward",
     )
@@ -77,13 +83,13 @@ def _descend(node: ast.AST, inside: list[str], name: str, file: str) -> ast.stmt
             prefix = name.split(".")[: len(name.split(".")) - len(inside) + depth]
             near = difflib.get_close_matches(part, names, 3) or sorted(names)
             known = ", ".join(".".join([*prefix, other]) for other in near)
-            raise Mistake(
+            raise UnplacedError(
                 f"{file} has nothing named {'.'.join(inside[: depth + 1])!r}",
                 f"use one of {known}" if known else "name something that is defined there",
             )
         node = names[part]
     if not isinstance(node, ast.stmt):
-        raise Mistake(f"{name!r} is a whole module", "name a function or a class in it")
+        raise UnplacedError(f"{name!r} is a whole module", "name a function or a class in it")
     return node
 
 
@@ -107,12 +113,12 @@ def _drop(lines: list[str], docstring: ast.stmt, first: int) -> None:
 
 
 def annotate(code: str, notes: dict[str, str], name: str) -> str:
-    """Return ``code`` with a mark for each note on the one line that holds the note's piece.
+    r"""Return ``code`` with a mark for each note on the one line that holds the note's piece.
 
     Examples
     --------
-    >>> annotate("Z = X @ W\\nreturn Z", {"X @ W": "One product."}, "f")
-    'Z = X @ W  # (1)!\\nreturn Z'
+    >>> annotate("Z = X @ W\nreturn Z", {"X @ W": "One product."}, "f")
+    'Z = X @ W  # (1)!\nreturn Z'
     """
     lines = code.splitlines()
     commented = _commented(code)
@@ -120,12 +126,12 @@ def annotate(code: str, notes: dict[str, str], name: str) -> str:
     for number, piece in enumerate(notes, start=1):
         hits = [i for i, line in enumerate(lines) if piece in line]
         if len(hits) != 1:
-            raise Mistake(
+            raise UnplacedError(
                 f"the note on {piece!r} fits {len(hits)} lines of {name}",
                 "quote a piece of code that stands in exactly one line",
             )
         if hits[0] in marked:
-            raise Mistake(f"two notes stand on one line of {name}", "join them")
+            raise UnplacedError(f"two notes stand on one line of {name}", "join them")
         marked.add(hits[0])
         # `!` removes the comment around the mark; a comment that is already there must stay.
         lines[hits[0]] += f" ({number})" if hits[0] in commented else f"  # ({number})!"
@@ -135,6 +141,27 @@ def annotate(code: str, notes: dict[str, str], name: str) -> str:
 def _commented(code: str) -> set[int]:
     tokens = tokenize.generate_tokens(io.StringIO(code + "\n").readline)
     return {token.start[0] - 1 for token in tokens if token.type == tokenize.COMMENT}
+
+
+def functions(book: Book, module: str) -> list[str]:
+    """Return the names of a module's functions, in their order; none if there is no module."""
+    path = book.path(f"{module.replace('.', '/')}.py")
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def listing(block: Block) -> list[str]:
+    """Return the Markdown of a ``source`` fence: the code, its notes, and the way to the API.
+
+    Raises
+    ------
+    UnplacedError
+        There is no such code, or a note fits none of its lines or several.
+    """
+    entry = fields(block.body, "a listing", text=("name",), optional={"doc": bool, "notes": dict})
+    found = find(block.work.book, entry["name"], entry.get("doc", True))
+    notes = {str(piece): block.inline(str(text)) for piece, text in entry.get("notes", {}).items()}
+    return [*fence(found, notes), *_api_link(block, found.name)]
 
 
 def fence(listing: Listing, notes: dict[str, str]) -> list[str]:
@@ -148,10 +175,23 @@ def fence(listing: Listing, notes: dict[str, str]) -> list[str]:
     return lines
 
 
-def api_link(book: Book, name: str) -> str | None:
-    """Return where the API reference shows ``name``, or None if it has no page for it."""
+def api_target(book: Book, name: str) -> str:
+    """Return where the API reference shows ``name``, or nothing if it has no page for it."""
     parts = name.split(".")
     if parts[0] != "dlbook" or any(part.startswith("_") for part in parts):
-        return None
+        return ""
     page = API_PAGE.format(subpackage=parts[1])
-    return f"{page}#{API_ANCHOR.format(name=name)}" if book.path(f"book/{page}").is_file() else None
+    return f"{page}#{API_ANCHOR.format(name=name)}" if book.path(f"book/{page}").is_file() else ""
+
+
+def _api_link(block: Block, name: str) -> list[str]:
+    target = api_target(block.work.book, name)
+    if not target:
+        return []
+
+    def build(parent: Element, _: BlockParser) -> None:
+        paragraph = SubElement(parent, "p", {"class": "listing-link"})
+        link = SubElement(paragraph, "a", {"href": block.work.page.link(target)})
+        link.text = AtomicString(name)
+
+    return [block.work.block(build), ""]

@@ -10,7 +10,7 @@ from typing import Any
 
 from dlbook.publishing.book import Book
 from dlbook.publishing.conversion import Conversion
-from dlbook.publishing.errors import Mistake
+from dlbook.publishing.errors import UnplacedError
 
 FOLDER = "book/results"
 REFERENCE = re.compile(r"^ *(?P<file>[\w-]+):(?P<key>[\w.-]+) *(?:\| *(?P<format>.*?) *)?$")
@@ -32,25 +32,26 @@ def recording(book: Book, name: str) -> Recording:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         The file is missing, or does not say by which command, where and when it was made.
     """
     file = f"{FOLDER}/{name}.json"
     path = book.path(file)
     if not path.is_file():
-        raise Mistake(
+        raise UnplacedError(
             f"nothing is recorded in {file}", "run `python3 run.py bench`, or mend the name"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise Mistake(f"{file} is not JSON ({error})", "record it again") from None
+        raise UnplacedError(f"{file} is not JSON ({error})", "record it again") from None
     for key in FIELDS:
         if not isinstance(content.get(key), str) or not content[key].strip():
-            raise Mistake(f"{file} does not hold the text {key!r}", "record it again")
+            raise UnplacedError(f"{file} does not hold the text {key!r}", "record it again")
     if not isinstance(content.get("values"), dict):
-        raise Mistake(f"{file} does not hold the mapping 'values'", "record it again")
-    return Recording(*(content[key] for key in FIELDS), content["values"])
+        raise UnplacedError(f"{file} does not hold the mapping 'values'", "record it again")
+    command, machine, date = (content[key] for key in FIELDS)
+    return Recording(command, machine, date, content["values"])
 
 
 def value(record: Recording, key: str, file: str) -> Any:
@@ -58,7 +59,7 @@ def value(record: Recording, key: str, file: str) -> Any:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         There is no such key; the message names those there are.
     """
     found: Any = record.values
@@ -69,12 +70,12 @@ def value(record: Recording, key: str, file: str) -> Any:
             found = found[part]
         else:
             known = list(found) if isinstance(found, dict) else []
-            raise Mistake(
+            raise UnplacedError(
                 f"{FOLDER}/{file}.json holds no value {key!r} (nothing at {part!r})",
                 f"use one of {', '.join(known)}" if known else "shorten the key",
             )
     if isinstance(found, dict | list):
-        raise Mistake(f"{file}:{key} is not a single value", "lengthen the key")
+        raise UnplacedError(f"{file}:{key} is not a single value", "lengthen the key")
     return found
 
 
@@ -83,12 +84,12 @@ def insert(work: Conversion, text: str) -> str:
 
     Raises
     ------
-    Mistake
+    UnplacedError
         The number is not recorded, or cannot be written in that format.
     """
     reference = REFERENCE.match(text)
     if reference is None:
-        raise Mistake(
+        raise UnplacedError(
             f"cannot read {{{{{text}}}}}",
             "write {{ file:key.path | format }} for a recorded number",
         )
@@ -97,7 +98,7 @@ def insert(work: Conversion, text: str) -> str:
     try:
         shown = format(found, reference["format"] or "")
     except ValueError as error:
-        raise Mistake(
+        raise UnplacedError(
             f"{found!r} cannot be written as {reference['format']!r} ({error})",
             "use a format of Python, such as .1%",
         ) from None
