@@ -74,6 +74,14 @@ class Sessions:
             yield region
 
 
+def collected(book: Book) -> Iterator[tuple[str, int]]:
+    """Yield file and line of every example that the suite runs."""
+    collector = sybil(book.root, "book/**/*.md")
+    for page in book.pages:
+        for example in collector.parse(book.path(page.file)).examples():
+            yield page.file, example.line
+
+
 def sybil(root: Path, *patterns: str) -> Sybil:
     """Return the collector of all sessions in the files below ``root`` that fit ``patterns``."""
     return Sybil(

@@ -7,11 +7,14 @@ generator of sites is needed to prove a page.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlbook.publishing.extension import BookExtension
+if TYPE_CHECKING:
+    from dlbook.publishing.extension import BookExtension
 
 
 def makeExtension(**options: Any) -> BookExtension:  # noqa: N802 (the name Python-Markdown looks for)
     """Return the extension; Python-Markdown calls this."""
+    from dlbook.publishing.extension import BookExtension
+
     return BookExtension(**options)

@@ -21,12 +21,11 @@ from dlbook.publishing import (
 )
 from dlbook.publishing.conversion import Block, Conversion
 from dlbook.publishing.errors import UnplacedError
-from dlbook.publishing.parts import OWN, PROMPT, Display, Fence
+from dlbook.publishing.parts import OWN, PROMPT, PYTHON, Display, Fence
 from dlbook.publishing.yamlread import load
 
 # What a chapter may hold as it is typed; everything else comes by name.
 TYPED = ("pycon", "console", "text", "yaml", "toml", "json", "ini", "bibtex", "markdown", "diff")
-PYTHON = ("python", "py", "python3", "ipython")
 
 HANDLERS: dict[str, Callable[[Block], list[str]]] = {
     "source": listings.listing,

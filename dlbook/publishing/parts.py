@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dlbook.publishing.errors import BookError
 
 OWN = ("source", "figure", "quiz", "checks", "ledger", "references", "glossary", "bibliography")
+PYTHON = ("python", "py", "python3", "ipython")
 
 OPENING = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)$")
 LANGUAGE = re.compile(r"^(?:\{[^}]*?\.)?([\w+-]+)")

@@ -79,21 +79,22 @@ def value(record: Recording, key: str, file: str) -> Any:
     return found
 
 
-def insert(work: Conversion, text: str) -> str:
-    """Return the Markdown of ``{{ file:key | format }}``.
+def look_up(book: Book, text: str) -> tuple[str, Recording]:
+    """Return the number that ``{{ file:key | format }}`` stands for, and its recording.
 
     Raises
     ------
     UnplacedError
         The number is not recorded, or cannot be written in that format.
     """
+    text = text.removeprefix("{{").removesuffix("}}")
     reference = REFERENCE.match(text)
     if reference is None:
         raise UnplacedError(
             f"cannot read {{{{{text}}}}}",
             "write {{ file:key.path | format }} for a recorded number",
         )
-    record = recording(work.book, reference["file"])
+    record = recording(book, reference["file"])
     found = value(record, reference["key"], reference["file"])
     try:
         shown = format(found, reference["format"] or "")
@@ -102,6 +103,18 @@ def insert(work: Conversion, text: str) -> str:
             f"{found!r} cannot be written as {reference['format']!r} ({error})",
             "use a format of Python, such as .1%",
         ) from None
+    return shown, record
+
+
+def insert(work: Conversion, text: str) -> str:
+    """Return the Markdown of ``{{ file:key | format }}``.
+
+    Raises
+    ------
+    UnplacedError
+        The number is not recorded, or cannot be written in that format.
+    """
+    shown, record = look_up(work.book, text)
     told = f"recorded by {record.command} on {record.machine}, {record.date}"
     return work.inline(
         f'<span class="result" title="{html.escape(told)}">{html.escape(shown)}</span>', shown
