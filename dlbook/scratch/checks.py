@@ -256,7 +256,10 @@ def check_parameters(parameters: Iterable[Array]) -> list[Array]:
     for i, array in enumerate(arrays):
         _check_dtype(f"parameters[{i}]", array, f"parameters[{i}]", array)
         if not array.flags.writeable:
-            raise ValueError(f"parameters[{i}] cannot be written to: use parameters[{i}].copy()")
+            raise ValueError(
+                f"expected to change parameters[{i}] in place, got a read-only array: "
+                f"use parameters[{i}].copy()"
+            )
     return arrays
 
 

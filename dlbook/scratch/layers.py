@@ -299,9 +299,12 @@ class Sequential(Layer):
                 raise TypeError(
                     f"expected layers, got {type(layer).__name__}: use Sequential(*layers)"
                 )
+        if not layers:
+            raise ValueError("expected at least one layer, got none")
         self.layers = layers
-        if not layers or len(set(map(id, _leaves(self)))) < len(_leaves(self)):
-            raise ValueError("expected at least one layer, and each in one place only")
+        leaves = _leaves(self)
+        if len(set(map(id, leaves))) < len(leaves):
+            raise ValueError("expected each layer in one place only, got the same object twice")
 
     @property
     def parameters(self) -> list[Array]:

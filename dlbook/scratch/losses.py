@@ -264,7 +264,9 @@ cross_entropy: Loss = (cross_entropy_forward, cross_entropy_backward)
 
 def _check_some(Z: Array) -> None:
     if not Z.size:
-        raise ValueError(f"a mean over nothing has no value: got Z of shape {Z.shape}")
+        raise ValueError(
+            f"expected at least one entry, since a mean over nothing has no value; got {Z.shape}"
+        )
 
 
 def _check_probabilities(Y: Array) -> None:
