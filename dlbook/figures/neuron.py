@@ -190,7 +190,7 @@ def walk_boundary() -> Figure:
     normal = 0.3 * np.array([w1, w3]) / np.hypot(w1, w3)
     style.arrow(ax, tuple(foot), tuple(foot + normal), width=style.LINE)
     tip = foot + normal
-    ax.text(tip[0] + 0.02, tip[1] - 0.01, "(w₁, w₃)", va="center", fontsize=style.SMALL)
+    ax.text(tip[0] + 0.02, tip[1] - 0.01, "(w₁, w₂)", va="center", fontsize=style.SMALL)
     ax.plot(0.8, 0.5, "o", color=style.INK)
     ax.text(0.78, 0.53, "today", ha="right", fontsize=style.SMALL)
     ax.text(0.08, 0.86, "stay", fontsize=style.LARGE)
@@ -368,4 +368,41 @@ def and_or_xor() -> Figure:
             xticks=(0, 1), yticks=(0, 1), aspect="equal",
         )  # fmt: skip
     fig.axes[0].set_ylabel("x₂")
+    return fig
+
+
+def xor_network() -> Figure:
+    """Draw the three step neurons that compute XOR, and a table of what each of them says."""
+    fig = style.canvas(height=2.7)
+    ax = style.diagram(fig, (-0.6, 12.0), (-2.4, 2.6))
+    for y, label in [(1.2, "x₁"), (-1.2, "x₂")]:
+        style.unit(ax, 0.0, y, label, radius=0.42, face=style.BLUE_SOFT)
+        for target in (1.2, -1.2):
+            bend = 0.28 * np.sign(target - y)
+            style.arrow(ax, (0.46, y + bend), (2.54, target - bend))
+    ax.text(1.5, 1.35, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    ax.text(1.5, -1.65, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    ax.text(0.85, 0.42, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    ax.text(0.85, -0.72, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    for y, name, bias in [(1.2, "at least one", "b = −0.5"), (-1.2, "both", "b = −1.5")]:
+        style.unit(ax, 3.1, y, "", radius=0.5)
+        ax.plot(
+            [2.85, 3.1, 3.1, 3.35], [y - 0.2, y - 0.2, y + 0.2, y + 0.2], color=style.INK, zorder=4
+        )
+        ax.text(3.1, y + 0.68, name, ha="center", fontsize=style.SMALL)
+        ax.text(3.1, y - 0.95, bias, ha="center", fontsize=style.SMALL, color=style.GREEN)
+        style.arrow(ax, (3.64, y - 0.14 * np.sign(y)), (5.18, 0.24 * np.sign(y)))
+    ax.text(4.5, 0.95, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    ax.text(4.5, -1.25, "−1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    style.unit(ax, 5.7, 0.0, "", radius=0.5, face=style.ORANGE_SOFT)
+    ax.plot([5.45, 5.7, 5.7, 5.95], [-0.2, -0.2, 0.2, 0.2], color=style.INK, zorder=4)
+    ax.text(5.7, -0.95, "b = −0.5", ha="center", fontsize=style.SMALL, color=style.GREEN)
+    style.arrow(ax, (6.22, 0.0), (6.95, 0.0))
+    columns = [(8.0, "x₁"), (8.7, "x₂"), (9.7, "at least\none"), (10.75, "both"), (11.6, "XOR")]
+    rows = [(0, 0, 0, 0, 0), (0, 1, 1, 0, 1), (1, 0, 1, 0, 1), (1, 1, 1, 1, 0)]
+    for k, (x, head) in enumerate(columns):
+        ax.text(x, 1.75, head, ha="center", va="bottom", fontsize=style.SMALL, color=style.MUTED)
+        for line, row in enumerate(rows):
+            ax.text(x, 1.15 - 0.85 * line, str(row[k]), ha="center", va="center")
+    ax.plot([7.6, 12.0], [1.6, 1.6], color=style.MUTED, linewidth=style.THIN)
     return fig
