@@ -382,12 +382,16 @@ def xor_network() -> Figure:
             style.arrow(ax, (0.46, y + bend), (2.54, target - bend))
     ax.text(1.5, 1.35, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
     ax.text(1.5, -1.65, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    ax.text(0.85, 0.42, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    ax.text(0.85, -0.72, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    ax.text(0.62, 0.24, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
+    ax.text(0.62, -0.5, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
     for y, name, bias in [(1.2, "at least one", "b = −0.5"), (-1.2, "both", "b = −1.5")]:
         style.unit(ax, 3.1, y, "", radius=0.5)
         ax.plot(
-            [2.85, 3.1, 3.1, 3.35], [y - 0.2, y - 0.2, y + 0.2, y + 0.2], color=style.INK, zorder=4
+            [2.85, 3.1, 3.1, 3.35],
+            [y - 0.2, y - 0.2, y + 0.2, y + 0.2],
+            color=style.INK,
+            ls="-",
+            zorder=4,
         )
         ax.text(3.1, y + 0.68, name, ha="center", fontsize=style.SMALL)
         ax.text(3.1, y - 0.95, bias, ha="center", fontsize=style.SMALL, color=style.GREEN)
@@ -395,7 +399,7 @@ def xor_network() -> Figure:
     ax.text(4.5, 0.95, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
     ax.text(4.5, -1.25, "−1", ha="center", fontsize=style.SMALL, color=style.BLUE)
     style.unit(ax, 5.7, 0.0, "", radius=0.5, face=style.ORANGE_SOFT)
-    ax.plot([5.45, 5.7, 5.7, 5.95], [-0.2, -0.2, 0.2, 0.2], color=style.INK, zorder=4)
+    ax.plot([5.45, 5.7, 5.7, 5.95], [-0.2, -0.2, 0.2, 0.2], color=style.INK, ls="-", zorder=4)
     ax.text(5.7, -0.95, "b = −0.5", ha="center", fontsize=style.SMALL, color=style.GREEN)
     style.arrow(ax, (6.22, 0.0), (6.95, 0.0))
     columns = [(8.0, "x₁"), (8.7, "x₂"), (9.7, "at least\none"), (10.75, "both"), (11.6, "XOR")]
@@ -404,5 +408,5 @@ def xor_network() -> Figure:
         ax.text(x, 1.75, head, ha="center", va="bottom", fontsize=style.SMALL, color=style.MUTED)
         for line, row in enumerate(rows):
             ax.text(x, 1.15 - 0.85 * line, str(row[k]), ha="center", va="center")
-    ax.plot([7.6, 12.0], [1.6, 1.6], color=style.MUTED, linewidth=style.THIN)
+    ax.plot([7.6, 12.0], [1.6, 1.6], color=style.MUTED, ls="-", lw=style.THIN)
     return fig

@@ -132,7 +132,7 @@ def slope_b(page: Page) -> Pairs:
 
 @numeric(r"\frac{\partial L}{\partial w} = \frac{2}{n} \sum_{i=1}^{n} e_i x_i")
 def gradient_w(rng: Generator, page: Page) -> Pairs:
-    """The right side, read from the page, is what the backward passes and a complex step give."""
+    """The right side, as read, is what the backward passes and an imaginary step give."""
     for _ in range(50):
         X, Y, W, b = records(rng)
         e = (W * X + b - Y)[:, 0]
@@ -144,7 +144,7 @@ def gradient_w(rng: Generator, page: Page) -> Pairs:
 
 @numeric(r"\frac{\partial L}{\partial b} = \frac{2}{n} \sum_{i=1}^{n} e_i")
 def gradient_b(rng: Generator, page: Page) -> Pairs:
-    """The right side, read from the page, is what the backward passes and a complex step give."""
+    """The right side, as read, is what the backward passes and an imaginary step give."""
     for _ in range(50):
         X, Y, W, b = records(rng)
         e = (W * X + b - Y)[:, 0]
@@ -156,7 +156,7 @@ def gradient_b(rng: Generator, page: Page) -> Pairs:
 
 @numeric(r"\frac{\partial L}{\partial W} = \frac{2}{n} X^\top (XW + b - Y)")
 def gradient_matrix(rng: Generator) -> Pairs:
-    """The product agrees with the backward passes and with a complex step in every entry."""
+    """The product agrees with the backward passes and with an imaginary step in every entry."""
     for _ in range(50):
         X, W, b = random_batch(rng)
         Y = rng.normal(size=(len(X), 1))
