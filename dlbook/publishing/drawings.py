@@ -183,11 +183,12 @@ def _opening(root: Element, alt: str) -> dict[str, str]:
     size = re.match(r"0 0 ([\d.]+) [\d.]+$", box)
     if size is None:
         raise UnplacedError(f"the drawing's viewBox is {box!r}", "save it with matplotlib")
+    width = round(float(size[1]) * PIXELS_PER_POINT)
     return {
         "viewBox": box,
-        "width": str(round(float(size[1]) * PIXELS_PER_POINT)),
+        "width": str(width),
         "role": "img",
         "aria-label": alt,
-        "style": "stroke-linejoin: round; stroke-linecap: butt",
+        "style": f"--width: {width}px; stroke-linejoin: round; stroke-linecap: butt",
         "data-search-exclude": "",
     }
