@@ -57,7 +57,7 @@ def descend(X: Array, Y: Array, *, lr: float, steps: int) -> Path:
     >>> path.W[-1], path.b[-1]
     (array([0.85]), np.float64(23.9))
     """
-    if lr <= 0:
+    if not lr > 0:
         raise ValueError(f"the learning rate must be positive, got lr={lr}")
     if steps < 0:
         raise ValueError(f"the number of steps cannot be negative, got steps={steps}")

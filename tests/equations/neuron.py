@@ -9,7 +9,7 @@ import sympy
 from numpy.random import Generator
 
 from dlbook.data import load_delivery
-from dlbook.scratch.activations import relu, sigmoid
+from dlbook.scratch.activations import sigmoid
 from dlbook.scratch.linear import linear_backward, linear_forward
 from dlbook.scratch.losses import mse_backward, mse_forward
 from dlbook.scratch.neuron import descend
@@ -58,14 +58,14 @@ def weighted_sum(rng: Generator, page: Page) -> Pairs:
 
 @numeric(r"a = f(z)")
 def activation(rng: Generator) -> Pairs:
-    """The output of the package's neuron is the function of the sum, for three functions."""
+    """The output is the function of the sum, for the chapter's three: identity, step, sigmoid."""
     for _ in range(40):
         X, W, b = random_batch(rng)
         Z, _ = linear_forward(X, W, b)
-        z = [sum(x * w for x, w in zip(row, W[:, 0], strict=True)) + b[0] for row in X]
-        yield Z[:, 0], np.array(z)
-        yield relu(Z)[:, 0], np.array([max(value, 0.0) for value in z])
-        yield sigmoid(Z)[:, 0], 0.5 * (1 + np.tanh(np.array(z) / 2))
+        z = np.array([sum(x * w for x, w in zip(row, W[:, 0], strict=True)) + b[0] for row in X])
+        yield Z[:, 0], z
+        yield (X @ W + b > 0).astype(float)[:, 0], np.heaviside(z, 0.0)
+        yield sigmoid(Z)[:, 0], 0.5 * (1 + np.tanh(z / 2))
 
 
 @numeric(r"\sigma(z) = \frac{1}{1 + e^{-z}}")
@@ -101,10 +101,10 @@ def batch(rng: Generator) -> Pairs:
 
 
 @symbolic(r"w x + b = w (x - \bar{x}) + (b + w \bar{x})")
-def centering() -> Pairs:
-    """Both sides are the same polynomial."""
-    w, x, b, mean = sympy.symbols("w x b mean")
-    yield w * x + b, w * (x - mean) + (b + w * mean)
+def centering(page: Page) -> Pairs:
+    """Both sides, read from the page with m for the mean, are the same polynomial."""
+    plain = Page(page.latex.replace(r"\bar{x}", "m"))
+    yield plain.left, plain.right
 
 
 @numeric(r"L(w, b) = \frac{1}{n} \sum_{i=1}^{n} (w x_i + b - y_i)^2")
@@ -116,18 +116,28 @@ def mse(rng: Generator, page: Page) -> Pairs:
         yield loss, page.right_at(w=W[0, 0], b=b[0], x=X[:, 0], y=Y[:, 0], n=len(X))
 
 
+@numeric(r"e_i = w x_i + b - y_i")
+def error_i(rng: Generator, page: Page) -> Pairs:
+    """What ``mse_forward`` keeps for each record is the right side, read from the page."""
+    for _ in range(100):
+        X, Y, W, b = records(rng)
+        _, errors = mse_forward(linear_forward(X, W, b)[0], Y)
+        i = rng.integers(len(X))
+        yield errors[i, 0], page.right_at(w=W[0, 0], x_i=X[i, 0], b=b[0], y_i=Y[i, 0])
+
+
 @symbolic(r"\frac{\partial}{\partial w} (w x + b - y)^2 = 2 (w x + b - y) x")
 def slope_w(page: Page) -> Pairs:
-    """SymPy differentiates the left side; the right side is read from the page."""
-    w, x, b, y = sympy.symbols("w x b y")
-    yield page.right, sympy.diff((w * x + b - y) ** 2, w)
+    """SymPy differentiates the square on the left, and gets the right; both read from the page."""
+    square = Page(page.latex.replace(r"\frac{\partial}{\partial w} ", "")).left
+    yield sympy.diff(square, sympy.Symbol("w")), page.right
 
 
 @symbolic(r"\frac{\partial}{\partial b} (w x + b - y)^2 = 2 (w x + b - y)")
 def slope_b(page: Page) -> Pairs:
-    """SymPy differentiates the left side; the right side is read from the page."""
-    w, x, b, y = sympy.symbols("w x b y")
-    yield page.right, sympy.diff((w * x + b - y) ** 2, b)
+    """SymPy differentiates the square on the left, and gets the right; both read from the page."""
+    square = Page(page.latex.replace(r"\frac{\partial}{\partial b} ", "")).left
+    yield sympy.diff(square, sympy.Symbol("b")), page.right
 
 
 @numeric(r"\frac{\partial L}{\partial w} = \frac{2}{n} \sum_{i=1}^{n} e_i x_i")
@@ -175,18 +185,28 @@ def gradient_matrix(rng: Generator) -> Pairs:
     r"w \leftarrow w - \eta \frac{\partial L}{\partial w}, "
     r"\qquad b \leftarrow b - \eta \frac{\partial L}{\partial b}"
 )
-def step(rng: Generator) -> Pairs:
-    """One step of ``descend`` and one of ``SGD`` move both parameters as written."""
-    for _ in range(50):
-        X, Y, _, _ = records(rng)
-        eta = rng.uniform(0.01, 0.5)
-        path = descend(X, Y, lr=eta, steps=1)
-        W, b = np.zeros((1, 1)), np.zeros(1)
+def step(rng: Generator, page: Page) -> Pairs:
+    """Steps of ``descend`` and of ``SGD`` move both parameters as the page, read, says."""
+    rules = {}
+    for name, rule in zip("wb", page.latex.split(r", \qquad "), strict=True):
+        derivative = rf"\frac{{\partial L}}{{\partial {name}}}"
+        rules[name] = Page(rule.replace(r"\leftarrow", "=").replace(derivative, "g"))
+    for _ in range(25):
+        X, Y, W, b = records(rng)
+        eta = rng.uniform(0.01, 0.1)
+        path = descend(X, Y, lr=eta, steps=3)
+        before = (path.W[2:3], path.b[2:3])
+        dW, db = loss_gradients(X, Y, *before)
+        yield path.W[3, 0], rules["w"].right_at(w=before[0][0, 0], eta=eta, g=dW[0, 0])
+        yield path.b[3], rules["b"].right_at(b=before[1][0], eta=eta, g=db[0])
         dW, db = loss_gradients(X, Y, W, b)
-        after = np.array([W[0, 0] - eta * dW[0, 0], b[0] - eta * db[0]])
-        yield np.array([path.W[1, 0], path.b[1]]), after
+        expected = (
+            rules["w"].right_at(w=W[0, 0], eta=eta, g=dW[0, 0]),
+            rules["b"].right_at(b=b[0], eta=eta, g=db[0]),
+        )
         SGD([W, b], lr=eta).step([dW, db])
-        yield np.array([W[0, 0], b[0]]), after
+        yield W[0, 0], expected[0]
+        yield b[0], expected[1]
 
 
 @numeric(
