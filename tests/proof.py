@@ -230,7 +230,7 @@ def _free(expression: sympy.Expr) -> set[str]:
     bases = {str(entry.base) for entry in indexed}
     counters = {limit[0] for total in expression.atoms(sympy.Sum) for limit in total.limits}
     symbols = expression.free_symbols - counters - indexed
-    return bases | {symbol.name for symbol in symbols if isinstance(symbol, sympy.Symbol)}
+    return bases | {str(symbol.name) for symbol in symbols if isinstance(symbol, sympy.Symbol)}
 
 
 def _entry(entry: sympy.Indexed, values: dict[str, Any]) -> float:

@@ -22,7 +22,7 @@ from dlbook.publishing import (
 from dlbook.publishing.conversion import Block, Conversion
 from dlbook.publishing.errors import UnplacedError
 from dlbook.publishing.parts import OWN, PROMPT, PYTHON, Display, Fence
-from dlbook.publishing.yamlread import load
+from dlbook.publishing.yamlread import Entry, load
 
 # What a chapter may hold as it is typed; everything else comes by name.
 TYPED = ("pycon", "console", "text", "yaml", "toml", "json", "ini", "bibtex", "markdown", "diff")
@@ -52,17 +52,14 @@ def own(work: Conversion, fence: Fence) -> list[str]:
     body = load("\n".join(fence.body), file, fence.line + 1)
 
     def convert(text: str, place: tuple[str, int] | None = None) -> str:
-        try:
-            return inline.convert(work, text.strip())
-        except UnplacedError as error:
-            raise error.at(*(place or (file, fence.line_of(text)))) from None
+        return inline.convert(work, text.strip(), *(place or (file, fence.line_of(text))))
 
     try:
         if fence.info in EMPTY and body is not None:
             raise UnplacedError(f"a {fence.info} fence takes nothing", "leave it empty")
         return HANDLERS[fence.info](Block(work, fence, body, convert))
     except UnplacedError as error:
-        raise error.at(file, fence.line) from None
+        raise error.at(file, body.line if isinstance(body, Entry) else fence.line) from None
 
 
 def typed(work: Conversion, fence: Fence) -> None:

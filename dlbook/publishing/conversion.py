@@ -27,14 +27,16 @@ BLOCK, INLINE = STX + "dlblock{}" + ETX, STX + "dlinline{}" + ETX
 class Conversion:
     """What is known of a page while it is converted.
 
-    Blocks are built when Python-Markdown reaches their place, after the whole page has been read:
-    so a list of references knows the citations that come after it.
+    ``line`` is where the part under way begins. Blocks are built when Python-Markdown reaches their
+    place, after the whole page has been read: so a list of references knows the citations that come
+    after it.
     """
 
     md: Markdown
     book: Book
     page: Page
-    builders: list[Builder] = field(default_factory=list)
+    line: int = 1
+    builders: list[tuple[int, Builder]] = field(default_factory=list)
     inlines: list[tuple[str, str]] = field(default_factory=list)
     figures: int = 0
     questions: int = 0
@@ -43,7 +45,7 @@ class Conversion:
 
     def block(self, builder: Builder) -> str:
         """Return the line that stands for the elements which ``builder`` makes."""
-        self.builders.append(builder)
+        self.builders.append((self.line, builder))
         return BLOCK.format(len(self.builders) - 1)
 
     def inline(self, html: str, plain: str) -> str:

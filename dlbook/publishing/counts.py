@@ -87,6 +87,10 @@ def tokens(book: Book, group: str) -> Iterator[str]:
                 yield from (found[0] for found in inline.TOKEN.finditer(text) if found[group])
 
 
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def count_listings(book: Book) -> Count:
     """Count listings by name, and Python typed by hand."""
     named = list(bodies(book, "source"))
@@ -99,7 +103,7 @@ def count_listings(book: Book) -> Count:
     ]
     return Count(
         "Every listing is the package's code",
-        f"{len(named)} listings by name",
+        _number(len(named), "listing") + " by name",
         (*unproved, *by_hand),
         "the build: an unknown name, or Python typed by hand, stops it",
     )
@@ -117,7 +121,7 @@ def count_sessions(book: Book) -> Count:
     run = set(sessions.collected(book)) if sessions else set()
     return Count(
         "Every output is true",
-        f"{len(prompts)} examples",
+        _number(len(prompts), "example"),
         tuple(f"{file}:{line}: never run" for file, line in sorted(prompts - run)),
         "the tests: each is run, its output compared to the digits shown",
     )
@@ -137,7 +141,7 @@ def count_figures(book: Book) -> Count:
     ]
     return Count(
         "Every figure is drawn by the package and described in words",
-        f"{len(drawn)} figures, {len(drawn) - len(unproved)} alt texts",
+        f"{_number(len(drawn), 'figure')}, {_number(len(drawn) - len(unproved), 'alt text')}",
         (*unproved, *typed),
         "the build: a missing function, argument or alt text stops it",
     )
@@ -155,7 +159,7 @@ def count_equations(book: Book) -> Count:
         unproved = (*unproved, share)
     return Count(
         "Every displayed equation is proved",
-        f"{len(shown)} equations: {kinds.count('numeric')} proved numerically, "
+        f"{_number(len(shown), 'equation')}: {kinds.count('numeric')} proved numerically, "
         f"{kinds.count('symbolic')} symbolically, {len(exempt)} exempt; "
         f"{sum(check.reads_page for check in proofs)} proofs evaluate the page's own LaTeX",
         unproved,
@@ -201,7 +205,7 @@ def _operations(book: Book, promise: str, test: str, mechanism: str) -> Count:
     covered = cases if _iterates_over_cases(book, test) else set()
     return Count(
         promise,
-        f"{len(operations)} operations, forward and backward",
+        f"{_number(len(operations), 'operation')}, forward and backward",
         tuple(f"{name}: not compared in {test}" for name in sorted(operations - covered)),
         mechanism,
     )
@@ -238,7 +242,7 @@ def count_recorded(book: Book) -> Count:
     unproved = failures(lambda text: results.look_up(book, text), found)
     return Count(
         "Every measured number is recorded",
-        f"{len(found)} numbers with command, machine and date",
+        f"{_number(len(found), 'number')} with command, machine and date",
         unproved,
         "the build: a number that is not recorded stops it",
     )
@@ -251,7 +255,7 @@ def count_quizzes(book: Book) -> Count:
     choices = sum(len(question.choices) for question in asked)
     return Count(
         "Every answer of a quiz is explained",
-        f"{len(asked)} questions, {choices} choices",
+        f"{_number(len(asked), 'question')}, {_number(choices, 'choice')}",
         unproved,
         "the build: a choice without its reason stops it",
     )
@@ -264,7 +268,7 @@ def count_terms(book: Book) -> Count:
     wrong = [term for term in known if marks.count(term) != 1]
     return Count(
         "Every term is defined where it first stands",
-        f"{len(known)} terms",
+        _number(len(known), "term"),
         tuple(f"{term}: marked {marks.count(term)} times" for term in wrong),
         "the build and the tests: each is marked once, in the chapter that defines it",
     )
@@ -276,7 +280,7 @@ def count_works(book: Book) -> Count:
     known = citations.works(book)
     return Count(
         "Every work cited is described and was verified",
-        f"{len(keys)} citations of {len(known)} works",
+        f"{_number(len(keys), 'citation')} of {_number(len(known), 'work')}",
         tuple(f"@{key}: unknown" for key in sorted(set(keys) - set(known)))
         + tuple(f"@{key}: never cited" for key in sorted(set(known) - set(keys))),
         "the build: an unknown work, or one that lacks a field, stops it",
@@ -289,7 +293,7 @@ def count_field_errors(book: Book) -> Count:
     tests = [name for name, _ in _functions(book, "tests/test_field_errors.py") if "test_" in name]
     return Count(
         "Known errors of the field stay out",
-        f"{len(tests)} tests",
+        _number(len(tests), "test"),
         () if path.is_file() else ("tests/test_field_errors.py is not there",),
         "the tests: each would fail with the error that readers reported",
     )

@@ -18,7 +18,7 @@ from markdown.treeprocessors import Treeprocessor
 from dlbook.publishing import blocks, inline
 from dlbook.publishing.book import ROOT, Book
 from dlbook.publishing.conversion import BLOCK, INLINE, Conversion
-from dlbook.publishing.errors import BookError, UnplacedError
+from dlbook.publishing.errors import BookError
 from dlbook.publishing.parts import PROMPT, Display, Fence, Part, Prose, split
 
 # After white space is normalized (30), before fences are replaced (25) and HTML is found (20).
@@ -79,6 +79,7 @@ class _ReadPage(Preprocessor):
 
 
 def _converted(work: Conversion, part: Part) -> str:
+    work.line = part.line
     if isinstance(part, Prose):
         return _prose(work, part)
     if isinstance(part, Display):
@@ -104,30 +105,11 @@ def _prose(work: Conversion, part: Prose) -> str:
             paragraph.append(line)
             continue
         if paragraph:
-            converted.append(_paragraph(work, paragraph, number - len(paragraph)))
+            text = "\n".join(paragraph)
+            converted.append(inline.convert(work, text, work.page.file, number - len(paragraph)))
             paragraph = []
         converted.append(line)
     return "\n".join(converted[:-1])
-
-
-def _paragraph(work: Conversion, lines: list[str], first: int) -> str:
-    try:
-        return inline.convert(work, "\n".join(lines))
-    except UnplacedError as error:
-        raise error.at(work.page.file, _line_of_mistake(work, lines, first)) from None
-
-
-def _line_of_mistake(work: Conversion, lines: list[str], first: int) -> int:
-    """Return the line from whose beginning on the paragraph no longer converts."""
-    for count in range(1, len(lines)):
-        before = set(work.marked)
-        try:
-            inline.convert(work, "\n".join(lines[:count]))
-        except UnplacedError:
-            return first + count - 1
-        finally:
-            work.marked = before
-    return first + len(lines) - 1
 
 
 def _foreign(lines: list[str], md: Markdown) -> list[str]:
@@ -161,7 +143,7 @@ class _BuildBlock(BlockProcessor):
     def run(self, parent: Element, blocks: list[str]) -> None:
         line = BLOCK_LINE.fullmatch(blocks.pop(0).rstrip())
         if line and self.state.work:
-            self.state.work.builders[int(line[1])](parent, self.parser)
+            self.state.work.builders[int(line[1])][1](parent, self.parser)
 
 
 class _EndOfTree(Treeprocessor):
@@ -184,9 +166,10 @@ class _PutInline(Postprocessor):
         work = self.state.work
         if work is None:
             return text
-        if not self.state.in_tree and BLOCK_LINE.search(text):
+        left_over = BLOCK_LINE.search(text)
+        if left_over and not self.state.in_tree:
             raise work.page.error(
-                1,
+                work.builders[int(left_over[1])][0],
                 "a fence or an equation stands inside raw HTML, where Markdown is not read",
                 "take it out of the HTML element",
             )

@@ -45,15 +45,22 @@ def math_only(text: str, keep: Callable[[str], str]) -> str:
     return TOKEN.sub(replaced, text)
 
 
-def convert(work: Conversion, text: str) -> str:
-    """Return ``text`` as Markdown that Python-Markdown understands.
+def convert(work: Conversion, text: str, file: str, line: int) -> str:
+    """Return ``text``, which begins at ``line``, as Markdown that Python-Markdown understands.
 
     Raises
     ------
-    UnplacedError
+    BookError
         Something is unknown, or math is not closed.
     """
-    return TOKEN.sub(lambda found: _replaced(work, found), text)
+
+    def replaced(found: re.Match[str]) -> str:
+        try:
+            return _replaced(work, found)
+        except UnplacedError as error:
+            raise error.at(file, line + text.count("\n", 0, found.start())) from None
+
+    return TOKEN.sub(replaced, text)
 
 
 def _replaced(work: Conversion, found: re.Match[str]) -> str:

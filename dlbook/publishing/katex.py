@@ -56,7 +56,7 @@ def render(latex: str, display: bool = False) -> str:
     except JSEvalException as error:
         lines = [line for line in str(error).splitlines() if "KaTeX parse error" in line]
         why = re.sub(r"^.*KaTeX parse error: *", "", lines[0]) if lines else str(error)
-        raise UnplacedError(f"KaTeX cannot read {latex!r} ({why})", "mend the LaTeX") from None
+        raise UnplacedError(f"KaTeX cannot read {latex} ({why})", "mend the LaTeX") from None
 
 
 def plain(latex: str) -> str:
