@@ -92,7 +92,12 @@ def lab_files(script: File, config: MkDocsConfig) -> Iterator[File]:
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 (MkDocs names them)
-    """Say above the title which part of the book this is."""
+    """Say above the title which part of the book this is, and where formulas may be broken.
+
+    The style sheet keeps a formula on one line with the comma behind it; a line may end only
+    between the pieces that KaTeX made for this, such as behind an equals sign.
+    """
+    html = html.replace('</span><span class="katex-base">', '</span><wbr><span class="katex-base">')
     if page.parent is None:
         return html
     part = f'<p class="part" data-search-exclude>{page.parent.title}</p>\n'

@@ -73,7 +73,9 @@ def _run(path: Path, text: str) -> nbformat.NotebookNode:
     notebook = jupytext.reads(text, fmt="py:percent")
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SET_UP))
     try:
-        NotebookClient(notebook, timeout=600, kernel_name="python3").execute(cwd=str(ROOT))
+        quiet = ["--log-level=ERROR"]
+        client = NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet)
+        client.execute(cwd=str(ROOT))
     except CellExecutionError as error:
         cell = next(c for c in notebook.cells if any(o.output_type == "error" for o in _outputs(c)))
         reason = f"{error.ename}: {error.evalue}"
