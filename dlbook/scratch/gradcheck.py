@@ -92,7 +92,8 @@ def gradcheck(
         If a relative error is above ``tolerance`` or a gradient has another shape than its
         argument; the message names the argument and gives both sides.
     TypeError
-        If an argument that has a gradient is not of float64; the message gives what it is.
+        If an argument holds other floats than float64, or one that has a gradient holds none; the
+        message gives what it is.
 
     Notes
     -----
@@ -108,6 +109,10 @@ def gradcheck(
     True
     """
     check_generator(rng)
+    names = _names(forward, len(arguments))
+    for name, x in zip(names, arguments, strict=True):
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            _check_float64(name, x)
     output, cache = forward(*arguments)
     if np.ndim(output) == 0:  # a loss, which nothing follows
         upstream = np.ones(())
@@ -119,10 +124,10 @@ def gradcheck(
         gradients = (gradients,)
 
     errors = []
-    names = list(inspect.signature(forward).parameters)
     for i, G in enumerate(gradients):
         x = arguments[i]
-        _check(names[i], x, G)
+        _check_float64(names[i], x)
+        _check_shape(names[i], x, G)
         V = rng.normal(size=x.shape)
 
         def along(t: float, i: int = i, V: Array = V) -> float:
@@ -148,13 +153,22 @@ def _compare(name: str, by_hand: float, along: Callable[[float], float], toleran
     return error
 
 
-def _check(name: str, x: Any, gradient: Any) -> None:
+def _names(forward: Callable[..., Any], count: int) -> list[str]:
+    parameters = inspect.signature(forward).parameters.values()
+    known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL][:count]
+    return known + [f"argument {i}" for i in range(len(known), count)]
+
+
+def _check_float64(name: str, x: Any) -> None:
     if not isinstance(x, np.ndarray) or x.dtype != np.float64:
         kind = getattr(x, "dtype", type(x).__name__)
         raise TypeError(
             f"expected {name} as an array of float64, got {kind}: smaller floats are too coarse "
             "for finite differences"
         )
+
+
+def _check_shape(name: str, x: Array, gradient: Any) -> None:
     if np.shape(gradient) != x.shape:
         raise GradientError(
             f"expected the gradient with respect to {name} to have its shape {x.shape}, got "

@@ -49,7 +49,7 @@ def linear_forward(X: Array, W: Array, b: Array) -> tuple[Array, Cache]:
     >>> linear_forward(X, W, b)[0]
     array([[16.]])
     """
-    check_arrays(X=(X, "n, d_in"), W=(W, "d_in, d_out"), b=(b, "d_out"))
+    check_arrays(W=(W, "d_in, d_out"), b=(b, "d_out"), X=(X, "n, d_in"))
     Z = X @ W + b  # (n, d_out)
     return Z, (X, W)
 

@@ -1,0 +1,208 @@
+"""Mistakes that readers found in respected books and courses, kept out of this one.
+
+Each test belongs to an entry of the list "Errors of the field"; the number stands in its name.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from dlbook.data import Standardizer, load_delivery, make_blobs
+from dlbook.scratch.activations import (
+    sigmoid,
+    sigmoid_backward,
+    sigmoid_forward,
+    softmax,
+    softmax_backward,
+    softmax_forward,
+)
+from dlbook.scratch.gradcheck import GradientError, gradcheck
+from dlbook.scratch.initialization import he_normal, he_uniform, xavier_normal, xavier_uniform
+from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
+from dlbook.scratch.losses import (
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    binary_cross_entropy_with_logits_forward,
+    cross_entropy,
+    cross_entropy_forward,
+    mse,
+    mse_backward,
+    mse_forward,
+)
+from dlbook.scratch.optimizers import SGD, Adam
+from dlbook.scratch.training import evaluate, fit
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("initialize", [he_normal, he_uniform])
+def test_01_he_variance_is_two_over_fan_in_and_not_a_multiple_of_it(initialize: Any) -> None:
+    W = initialize(500, 100, rng=rng())
+    assert W.var() * 500 == pytest.approx(2, rel=0.05)
+
+
+@pytest.mark.parametrize("initialize", [xavier_normal, xavier_uniform])
+def test_01_xavier_counts_both_fans_and_is_not_lecuns(initialize: Any) -> None:
+    W = initialize(500, 100, rng=rng())
+    assert W.var() * (500 + 100) / 2 == pytest.approx(1, rel=0.05)
+    assert abs(W.var() * 500 - 1) > 0.5, "LeCun's variance is 1 / d_in"
+
+
+@pytest.mark.parametrize(("p", "y"), [(0.9, 1.0), (0.9, 0.0), (0.2, 1.0), (0.2, 0.0)])
+def test_02_each_target_pays_minus_the_log_of_its_own_probability(p: float, y: float) -> None:
+    z = math.log(p / (1 - p))
+    loss, cache = binary_cross_entropy_with_logits_forward(np.array([z]), np.array([y]))
+    assert loss == pytest.approx(-math.log(p if y == 1 else 1 - p), rel=1e-12)
+    slope = binary_cross_entropy_with_logits_backward(cache)[0]
+    assert slope == pytest.approx(p - y, rel=1e-12)
+
+
+def test_03_networks_end_in_logits_and_the_losses_take_logits() -> None:
+    assert isinstance(mlp([4, 8, 3], rng=rng()).layers[-1], Linear)
+    Z, y = np.array([[4.0, 0.0, 0.0]]), np.array([0])
+    right, _ = cross_entropy_forward(Z, y)
+    assert right == pytest.approx(-math.log(softmax(Z)[0, 0]), rel=1e-12)
+    twice, _ = cross_entropy_forward(softmax(Z), y)
+    assert twice > 10 * right, "softmax applied twice hides how sure the model is"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_03_logits_of_a_thousand_do_not_overflow(dtype: Any) -> None:
+    Z = np.array([[1000.0, 0.0, 0.0, 0.0]], dtype=dtype)
+    assert cross_entropy_forward(Z, np.array([0]))[0] == 0
+    assert cross_entropy_forward(Z, np.array([1]))[0] == 1000
+    assert softmax(Z).tolist() == [[1, 0, 0, 0]]
+    assert sigmoid(Z).tolist() == [[1, 0.5, 0.5, 0.5]]
+
+
+def test_04_a_smaller_last_batch_does_not_count_for_more() -> None:
+    X, y = make_blobs(9, k=3, rng=rng(), dtype=np.float64)
+    model = mlp([2, 3], rng=rng(), dtype=np.float64)
+    still = SGD(model.parameters, lr=0)
+    history = fit(
+        model, cross_entropy, still, X, y, epochs=1, batch_size=8, rng=rng(1), progress=False
+    )
+    over_examples = evaluate(model, cross_entropy, X, y)["loss"]
+    order = rng(1).permutation(9)
+    batches = [
+        evaluate(model, cross_entropy, X[rows], y[rows])["loss"] for rows in (order[:8], order[8:])
+    ]
+    assert history["train_loss"][0] == pytest.approx(over_examples, rel=1e-12)
+    assert abs(np.mean(batches) - over_examples) > 0.01, "the plain mean of batch means is another"
+
+
+@pytest.mark.parametrize("loss", [mse, binary_cross_entropy_with_logits, cross_entropy])
+def test_05_the_mean_is_taken_once_weights_and_bias_alike(loss: Any) -> None:
+    """Examples shown twice change neither the loss nor any gradient of the parameters."""
+    forward, backward = loss
+    X = rng().normal(size=(5, 3))
+    Y = rng().integers(0, 2, size=5) if loss is cross_entropy else rng().uniform(size=(5, 2))
+    found = []
+    for repeat in (1, 2):
+        model = Linear(3, 2, rng=rng(1), dtype=np.float64)
+        value, cache = forward(
+            model.forward(np.concatenate([X] * repeat)), np.concatenate([Y] * repeat)
+        )
+        model.backward(backward(cache))
+        found.append([np.array(value), *model.gradients])
+    for once, twice in zip(*found, strict=True):
+        assert_allclose(twice, once, rtol=1e-12)
+
+
+def test_05_squared_error_has_the_two_and_averages_every_entry() -> None:
+    Z, Y = rng().normal(size=(2, 5, 4))
+    loss, cache = mse_forward(Z, Y)
+    assert loss == pytest.approx(((Z - Y) ** 2).sum() / 20, rel=1e-12)
+    assert_allclose(mse_backward(cache), 2 * (Z - Y) / 20, rtol=1e-12)
+
+
+def test_06_a_wrong_softmax_jacobian_is_noticed_which_a_sum_of_outputs_would_hide() -> None:
+    def wrong(dP: Any, P: Any) -> Any:
+        """Mistake the sum for one over the upstream gradient alone."""
+        return P * (dP - dP.mean(axis=-1, keepdims=True))
+
+    Z = rng().normal(size=(4, 3))
+    P, cache = softmax_forward(Z)
+    assert_allclose(
+        wrong(np.ones_like(P), cache), softmax_backward(np.ones_like(P), cache), atol=1e-15
+    )
+    gradcheck(softmax_forward, softmax_backward, Z, rng=rng())
+    with pytest.raises(GradientError):
+        gradcheck(softmax_forward, wrong, Z, rng=rng())
+
+
+def test_07_a_layer_in_two_places_is_refused_since_its_gradient_would_be_overwritten() -> None:
+    shared = Linear(3, 3, rng=rng())
+    with pytest.raises(ValueError, match="the same object twice"):
+        Sequential(shared, ReLU(), shared)
+
+
+def test_07_a_second_backward_pass_does_not_add_to_the_first() -> None:
+    model = mlp([3, 4, 2], rng=rng(), dtype=np.float64)
+    X, dZ = rng().normal(size=(5, 3)), rng(1).normal(size=(5, 2))
+    model.forward(X)
+    model.backward(dZ)
+    once = [gradient.copy() for gradient in model.gradients]
+    model.forward(X)
+    model.backward(dZ)
+    for gradient, kept in zip(model.gradients, once, strict=True):
+        assert_allclose(gradient, kept, rtol=0)
+
+
+def test_08_adams_means_are_corrected_both_of_them() -> None:
+    """After t equal gradients both corrected means are exact, so that every step is the rate."""
+    w = np.zeros(1)
+    adam = Adam([w], lr=0.01, eps=1e-30)
+    for t in range(1, 51):
+        adam.step([np.array([3.0])])
+        assert w[0] == pytest.approx(-0.01 * t, rel=1e-9)
+
+
+def test_10_a_target_of_shape_n_against_predictions_of_shape_n_1_is_refused() -> None:
+    Z, Y = np.zeros((5, 1)), np.zeros(5)
+    told = (
+        r"expected Y of shape \(5, 1\) to go with Z of shape \(5, 1\), got \(5,\): use Y\.reshape"
+    )
+    for forward in (mse_forward, binary_cross_entropy_with_logits_forward):
+        with pytest.raises(ValueError, match=told):
+            forward(Z, Y)
+    assert (Z - Y).shape == (5, 5), "NumPy alone would compare each with each"
+
+
+def test_10_fit_refuses_such_a_target_before_the_first_step() -> None:
+    X, Y = load_delivery()
+    model = Linear(1, 1, rng=rng(), dtype=np.float64)
+    sgd = SGD(model.parameters, 0.01)
+    before = model.W.copy()
+    with pytest.raises(ValueError, match=r"expected Y of shape \(2, 1\)"):
+        fit(model, mse, sgd, X, Y[:, 0], epochs=1, batch_size=2, rng=rng(), progress=False)
+    assert_allclose(model.W, before, rtol=0)
+
+
+def test_15_a_variance_is_taken_from_deviations_and_cannot_go_negative() -> None:
+    X = rng().normal(1000, 0.1, size=(10_000, 1)).astype(np.float32)
+    shortcut = np.mean(X**2, dtype=np.float32) - np.mean(X, dtype=np.float32) ** 2
+    assert abs(shortcut - 0.01) > 0.01, "the shortcut is off by more than all there is"
+    assert Standardizer().fit(X).std[0] == pytest.approx(0.1, rel=0.05)
+
+
+def test_16_squared_error_through_a_sigmoid_keeps_its_slope_and_cross_entropy_loses_it() -> None:
+    Z, Y = np.array([[2.0]]), np.array([[0.0]])
+    A, cache = sigmoid_forward(Z)
+    squared = sigmoid_backward(mse_backward(mse_forward(A, Y)[1]), cache)
+    assert_allclose(squared, 2 * (A - Y) * A * (1 - A), rtol=1e-12)
+    crossed = binary_cross_entropy_with_logits_backward((Z, Y))
+    assert_allclose(crossed, A - Y, rtol=1e-12)
+
+
+def test_16_the_sigmoid_bounds_what_passes_it_and_relu_does_not() -> None:
+    Z = np.array([[-1e6, 1e6]])
+    assert Sigmoid().forward(Z).max() <= 1
+    assert ReLU().forward(Z).max() == 1e6

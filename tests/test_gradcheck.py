@@ -1,0 +1,162 @@
+"""The gradient check itself: it passes what is right and tells what is wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlbook.scratch.activations import softmax_backward, softmax_forward
+from dlbook.scratch.gradcheck import GradientError, directional_derivative, gradcheck
+from dlbook.scratch.linear import linear_backward, linear_forward
+from dlbook.scratch.losses import (
+    cross_entropy_backward,
+    cross_entropy_forward,
+    mse_backward,
+    mse_forward,
+)
+
+RNG = np.random.default_rng(0)
+X, W, b = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=3)
+Z, Y = RNG.normal(size=(2, 5, 2))
+
+
+def check(forward: Any, backward: Any, *arguments: Any, **options: Any) -> float:
+    return gradcheck(forward, backward, *arguments, rng=np.random.default_rng(1), **options)
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda t: math.exp(3 * t), 3.0),
+        (lambda t: math.sin(5 * t + 1), 5 * math.cos(1)),
+        (lambda t: math.tanh(t / 1000), 1e-3),
+        (lambda t: 1e6 + math.log(2 + t), 0.5),
+        (lambda t: 7.0 * t, 7.0),
+        (lambda t: abs(t - 0.003) + t, 0.0),
+        (lambda t: math.sqrt(1e-4 + t) if t > -1e-4 else 0.0, 50.0),
+    ],
+    ids=["exp", "sin", "flat", "on a large constant", "line", "kink at 0.003", "steep"],
+)
+def test_the_chosen_step_gives_the_slope_of(f: Callable[[float], float], slope: float) -> None:
+    assert directional_derivative(f) == pytest.approx(slope, rel=1e-7, abs=1e-9)
+
+
+def test_no_single_step_would_do_for_all_of_them() -> None:
+    def central(f: Callable[[float], float], h: float) -> float:
+        return (f(h) - f(-h)) / (2 * h)
+
+    curved = [abs(central(lambda t: math.sin(50 * t), h) / 50 - 1) for h in (1e-2, 1e-6)]
+    rounded = [abs(central(lambda t: 1e4 + math.exp(t), h) - 1) for h in (1e-2, 1e-6)]
+    assert curved[0] > 1e-2 > curved[1]
+    assert rounded[1] > 1e-7
+    assert directional_derivative(lambda t: math.sin(50 * t)) == pytest.approx(50, rel=1e-9)
+
+
+def test_what_is_right_passes_with_digits_to_spare() -> None:
+    assert check(linear_forward, linear_backward, X, W, b) < 1e-9
+    assert check(mse_forward, mse_backward, Z, Y) < 1e-9
+
+
+def without_mean(cache: Any) -> Any:
+    return 2 * cache
+
+
+def without_two(cache: Any) -> Any:
+    return cache / cache.size
+
+
+def wrong_sign(cache: Any) -> Any:
+    return -mse_backward(cache)
+
+
+@pytest.mark.parametrize(
+    ("backward", "quotient"),
+    [(without_mean, "10"), (without_two, "0.5"), (wrong_sign, "-1")],
+)
+def test_a_lost_factor_is_told_by_the_quotient(backward: Any, quotient: str) -> None:
+    told = (
+        rf"respect to Z is wrong.*relative error .*allowed 1.0e-07\. Their quotient is {quotient}:"
+    )
+    with pytest.raises(GradientError, match=told):
+        check(mse_forward, backward, Z, Y)
+
+
+def test_a_transposed_gradient_is_told_even_if_the_matrix_is_square() -> None:
+    def transposed(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        return dX, dW.T, db
+
+    with pytest.raises(GradientError, match="respect to W is wrong"):
+        check(linear_forward, transposed, X, W, b)
+    with pytest.raises(
+        GradientError, match=r"respect to W to have its shape \(3, 2\), got \(2, 3\)"
+    ):
+        check(linear_forward, transposed, X, W[:, :2], b[:2])
+
+
+def test_a_gradient_that_is_wrong_in_one_entry_or_not_a_number_is_told() -> None:
+    def wrong_entry(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        dX[2, 1] *= 1.001
+        return dX, dW, db
+
+    def not_a_number(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        return dX, dW, db * np.nan
+
+    with pytest.raises(GradientError, match="respect to X is wrong"):
+        check(linear_forward, wrong_entry, X, W, b)
+    with pytest.raises(GradientError, match="respect to b is wrong"):
+        check(linear_forward, not_a_number, X, W, b)
+
+
+def test_a_softmax_jacobian_without_its_other_columns_is_told() -> None:
+    def diagonal_only(dP: Any, P: Any) -> Any:
+        return dP * P * (1 - P)
+
+    assert check(softmax_forward, softmax_backward, Z) < 1e-9
+    with pytest.raises(GradientError, match="respect to Z is wrong"):
+        check(softmax_forward, diagonal_only, Z)
+
+
+def test_the_tolerance_is_the_callers() -> None:
+    def nearly(cache: Any) -> Any:
+        return mse_backward(cache) * (1 + 1e-5)
+
+    assert check(mse_forward, nearly, Z, Y, tolerance=1e-4) == pytest.approx(1e-5, rel=1e-3)
+    with pytest.raises(GradientError, match=r"relative error 1\.0e-05, allowed 1\.0e-06"):
+        check(mse_forward, nearly, Z, Y, tolerance=1e-6)
+
+
+def test_the_same_generator_gives_the_same_error() -> None:
+    assert check(linear_forward, linear_backward, X, W, b) == check(
+        linear_forward, linear_backward, X, W, b
+    )
+
+
+def test_arguments_without_a_name_are_told_by_their_place() -> None:
+    def forward(*arguments: Any) -> Any:
+        return linear_forward(*arguments)
+
+    def wrong(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        return dX, dW, 2 * db
+
+    with pytest.raises(GradientError, match="respect to argument 2 is wrong"):
+        check(forward, wrong, X, W, b)
+
+
+def test_what_cannot_be_checked_is_refused() -> None:
+    def also_for_y(cache: Any) -> Any:
+        return cross_entropy_backward(cache), cache[1]
+
+    with pytest.raises(TypeError, match="expected X as an array of float64, got float32"):
+        check(linear_forward, linear_backward, *(a.astype(np.float32) for a in (X, W, b)))
+    with pytest.raises(TypeError, match="expected y as an array of float64, got int64"):
+        check(cross_entropy_forward, also_for_y, Z, np.zeros(5, dtype=int))
+    with pytest.raises(TypeError, match="expected rng to be a Generator, got int"):
+        gradcheck(mse_forward, mse_backward, Z, Y, rng=0)  # type: ignore[arg-type]  # on purpose
