@@ -127,7 +127,8 @@ def themed(drawing: str, prefix: str, alt: str) -> str:
     for element in root.iter():
         element.tag = element.tag.removeprefix(SVG)
         element.attrib = {
-            name.removeprefix(XLINK): _attribute(name, value, prefix, colors)
+            # With the prefix: the theme's script would stumble over a plain href inside a drawing.
+            name.replace(XLINK, "xlink:"): _attribute(name, value, prefix, colors)
             for name, value in element.attrib.items()
             if (name != "id" or value in used) and not value.startswith("rotate(-0 ")
         }
