@@ -33,6 +33,7 @@ def wrong_outputs() -> Iterator[tuple[str, str, str]]:
     yield "1.414", "1.413", "a last digit that was cut off and not rounded"
     yield "1.414", "-1.414", "a wrong sign"
     yield ">>> sqrt(2)\n1.414\n", ">>> print(sqrt(2), sqrt(3))\n1.414\n", "a number too many"
+    yield ">>> sqrt(2)\n1.414\n", ">>> sqrt(2)\n1.\n", "a number that is not whole, as a whole one"
     yield ">>> sqrt(2)\n1.414\n", ">>> sqrt(-1)\n1.414\n", "an error where a number is shown"
     yield "2.83", "2.82", "a wrong number in a tab"
 

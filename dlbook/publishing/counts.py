@@ -70,9 +70,9 @@ def failures(prove: Callable[[Any], object], items: Iterable[Any]) -> tuple[str,
     return tuple(messages)
 
 
-def bodies(book: Book, kind: str) -> Iterator[Any]:
+def bodies(pages: Iterable[Page], kind: str) -> Iterator[Any]:
     """Yield the content of every fence of a kind."""
-    for page in book.pages:
+    for page in pages:
         for fence in page.fences:
             if fence.info == kind:
                 yield load("\n".join(fence.body), page.file, fence.line + 1)
@@ -93,7 +93,7 @@ def _number(count: int, noun: str) -> str:
 
 def count_listings(book: Book) -> Count:
     """Count listings by name, and Python typed by hand."""
-    named = list(bodies(book, "source"))
+    named = list(bodies(book.pages, "source"))
     unproved = failures(lambda body: listings.find(book, body["name"]), named)
     by_hand = [
         f"{page.file}:{fence.line}: Python typed by hand"
@@ -129,7 +129,7 @@ def count_sessions(book: Book) -> Count:
 
 def count_figures(book: Book) -> Count:
     """Count figures with their alt texts, and pictures that no function draws."""
-    drawn = list(bodies(book, "figure"))
+    drawn = list(bodies(book.pages, "figure"))
     unproved = failures(lambda body: listings.find(book, figures.read(body).name), drawn)
     typed = [
         f"{page.file}:{part.line + number}: a picture that no function draws"
@@ -251,7 +251,7 @@ def count_recorded(book: Book) -> Count:
 def count_quizzes(book: Book) -> Count:
     """Count questions and choices, all of which explain themselves."""
     asked: list[quiz.Question] = []
-    unproved = failures(lambda body: asked.extend(quiz.questions(body)), bodies(book, "quiz"))
+    unproved = failures(lambda body: asked.extend(quiz.questions(body)), bodies(book.pages, "quiz"))
     choices = sum(len(question.choices) for question in asked)
     return Count(
         "Every answer of a quiz is explained",

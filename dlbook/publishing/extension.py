@@ -19,7 +19,7 @@ from dlbook.publishing import blocks, inline
 from dlbook.publishing.book import ROOT, Book
 from dlbook.publishing.conversion import BLOCK, INLINE, Conversion
 from dlbook.publishing.errors import BookError
-from dlbook.publishing.parts import PROMPT, Display, Fence, Part, Prose, split
+from dlbook.publishing.parts import HIDDEN_CODE, PROMPT, Display, Fence, Part, Prose, split
 
 # After white space is normalized (30), before fences are replaced (25) and HTML is found (20).
 READ_PAGE = 29
@@ -101,6 +101,9 @@ def _prose(work: Conversion, part: Prose) -> str:
     for number, line in enumerate([*part.lines, ""], start=part.line):
         if PROMPT.match(line):
             raise work.page.error(number, ">>> outside a fence is never run", "put it in ``` pycon")
+        if HIDDEN_CODE.search(line):
+            problem = "code stands where it is not checked, behind a list's mark, > or <pre>"
+            raise work.page.error(number, problem, "begin a line of its own with ```")
         if line.strip():
             paragraph.append(line)
             continue

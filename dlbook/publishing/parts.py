@@ -15,7 +15,8 @@ OPENING = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)$")
 LANGUAGE = re.compile(r"^(?:\{[^}]*?\.)?([\w+-]+)")
 DISPLAY = re.compile(r"^(?P<indent> *)\$\$(?P<rest>.*)$")
 DISPLAY_END = re.compile(r"^(?P<latex>.*?)\$\$[ ]*(?P<attributes>\{.*\})?[ ]*$")
-PROMPT = re.compile(r"^ *>>>(?: |$)")
+PROMPT = re.compile(r"^[ >*+-]*>>>(?: |$)")
+HIDDEN_CODE = re.compile(r"^ *(?:[>*+-]|\d+\.)[ >*+-]*(?:`{3}|~{3})|<pre\b")
 
 
 @dataclass(frozen=True)
