@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -213,15 +212,33 @@ def evaluate(expression: sympy.Expr, values: dict[str, Any]) -> float:
     ValueError
         A symbol has no value, or a value no symbol.
     """
-    wanted = _free(expression)
-    if wanted != set(values):
-        raise ValueError(f"{expression} needs values of {sorted(wanted)}, got {sorted(values)}")
-    sizes = {name: int(v) for name, v in values.items() if isinstance(v, int | np.integer)}
-    sums = expression.subs({sympy.Symbol(name): size for name, size in sizes.items()}).doit()
-    entries = {entry: _entry(entry, values) for entry in sums.atoms(sympy.Indexed)}
-    numbers = {sympy.Symbol(n): float(v) for n, v in values.items() if np.ndim(v) == 0}
-    result = float(sums.xreplace(entries).xreplace(numbers))
-    return result if math.isfinite(result) else math.nan
+    wanted = sorted(_free(expression))
+    if wanted != sorted(values):
+        raise ValueError(f"{expression} needs values of {wanted}, got {sorted(values)}")
+    given = [Entries(values[name]) if np.ndim(values[name]) else values[name] for name in wanted]
+    return float(_compiled(expression)(*given))
+
+
+class Entries:
+    """A sequence or array whose entries are counted from 1, as equations do."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = np.asarray(values, dtype=float)
+
+    def __getitem__(self, place: int | tuple[int, ...]) -> float:
+        """Return the entry at ``place``, which must exist: 0 would be the last one to NumPy."""
+        places = place if isinstance(place, tuple) else (place,)
+        if min(places) < 1:
+            raise ValueError(f"expected an index from 1, got {place}: entries are counted from 1")
+        return float(self.values[tuple(index - 1 for index in places)])
+
+
+@functools.cache
+def _compiled(expression: sympy.Expr) -> Callable[..., Any]:
+    """Make a Python function of an expression; its arguments are the sorted free names."""
+    names = [sympy.Symbol(name) for name in sorted(_free(expression))]
+    compiled: Callable[..., Any] = sympy.lambdify(names, expression, "math")
+    return compiled
 
 
 def _free(expression: sympy.Expr) -> set[str]:
@@ -231,8 +248,3 @@ def _free(expression: sympy.Expr) -> set[str]:
     counters = {limit[0] for total in expression.atoms(sympy.Sum) for limit in total.limits}
     symbols = expression.free_symbols - counters - indexed
     return bases | {str(symbol.name) for symbol in symbols if isinstance(symbol, sympy.Symbol)}
-
-
-def _entry(entry: sympy.Indexed, values: dict[str, Any]) -> float:
-    place = tuple(int(index) - 1 for index in entry.indices)
-    return float(np.asarray(values[str(entry.base)])[place])

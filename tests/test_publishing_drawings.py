@@ -41,7 +41,8 @@ def test_every_color_follows_the_scheme(drawn: str) -> None:
 
 
 def test_drawing_is_described_and_has_a_width_in_pixels(drawn: str) -> None:
-    root = ElementTree.fromstring(drawings.themed(drawn, "a", 'Two "dots" & a line.'))
+    themed = drawings.themed(drawn, "a", 'Two "dots" & a line.')
+    (root,) = ElementTree.fromstring(f'<p xmlns:xlink="of SVG">{themed}</p>')
     assert root.get("role") == "img"
     assert root.get("aria-label") == 'Two "dots" & a line.'
     assert root.get("width") == str(round(style.WIDE * 96))

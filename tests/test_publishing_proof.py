@@ -138,3 +138,8 @@ def test_what_cannot_be_read_is_an_error_that_says_so() -> None:
         Page(r"y \leftarrow x").right  # noqa: B018
     with pytest.raises(ValueError, match=r"needs values of \['x'\], got \['z'\]"):
         Page(r"y = 2 x").right_at(z=1.0)
+
+
+def test_entry_before_the_first_is_an_error_and_not_the_last() -> None:
+    with pytest.raises(ValueError, match="expected an index from 1, got 0"):
+        Page(r"z = \sum_{j=0}^{d} x_j").right_at(x=[1.0, 2.0], d=1)
