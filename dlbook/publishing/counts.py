@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from dlbook.publishing import (
     listings,
     quiz,
     results,
+    sources,
 )
 from dlbook.publishing.book import Book, Page
 from dlbook.publishing.errors import BookError, UnplacedError
@@ -55,6 +55,7 @@ def counts(book: Book) -> list[Count]:
         count_terms,
         count_works,
         count_field_errors,
+        count_planted,
     )
     return [count(book) for count in made]
 
@@ -200,9 +201,11 @@ def count_gradients(book: Book) -> Count:
 
 def _operations(book: Book, promise: str, test: str, mechanism: str) -> Count:
     """Count the backward passes of the package, and those that ``test`` does not run over."""
-    operations = {name for name, _ in _functions(book, "dlbook/scratch") if "_backward" in name}
-    cases, _, _ = _cases(book)
-    covered = cases if _iterates_over_cases(book, test) else set()
+    operations = {
+        name for name, _ in sources.public_functions(book, "dlbook/scratch") if "_backward" in name
+    }
+    run_over, _, _ = sources.cases(book)
+    covered = run_over if _iterates_over_cases(book, test) else set()
     return Count(
         promise,
         f"{_number(len(operations), 'operation')}, forward and backward",
@@ -217,22 +220,19 @@ def count_shapes(book: Book) -> Count:
     stating = {
         name
         for folder in folders
-        for name, documentation in _functions(book, folder)
+        for name, documentation in sources.public_functions(book, folder)
         if "of shape" in documentation
     }
-    cases, calls, without = _cases(book)
+    cases, calls, without = sources.cases(book)
     return Count(
         "Every shape in a docstring is true",
         f"{len(stating)} functions and methods that state shapes",
         tuple(
             f"{name}: no call in tests/cases.py"
-            for name in sorted(stating - cases - calls - without)
+            for name in sorted(stating - cases - calls - set(without))
         ),
         "the tests: the words “of shape (…)” are held against real arrays",
-        tuple(
-            f"{name}: its shapes are a promise that others keep"
-            for name in sorted(without & stating)
-        ),
+        tuple(f"{name}: {reason}" for name, reason in without.items() if name in stating),
     )
 
 
@@ -288,65 +288,30 @@ def count_works(book: Book) -> Count:
 
 
 def count_field_errors(book: Book) -> Count:
-    """Count the tests that keep known errors of the field out."""
-    path = book.path("tests/test_field_errors.py")
-    tests = [name for name, _ in _functions(book, "tests/test_field_errors.py") if "test_" in name]
+    """Count the tests that keep known errors of the field out; each names its entry's number."""
+    place = "tests/test_field_errors.py"
+    numbers = [re.match(r"test_(\d+)_", name) for name, _ in sources.public_functions(book, place)]
+    entries = [number[1] for number in numbers if number]
     return Count(
         "Known errors of the field stay out",
-        _number(len(tests), "test"),
-        () if path.is_file() else ("tests/test_field_errors.py is not there",),
+        f"{_number(len(entries), 'test')} for {len(set(entries))} entries of the list",
+        () if book.path(place).is_file() else (f"{place} is not there",),
         "the tests: each would fail with the error that readers reported",
     )
 
 
-def _functions(book: Book, place: str) -> Iterator[tuple[str, str]]:
-    """Yield name and docstring of all public functions and methods in a file or folder."""
+def count_planted(book: Book) -> Count:
+    """Count the errors that the suite plants into a small book, to see the build stop."""
+    place = "tests/test_publishing_planted.py"
     path = book.path(place)
-    for file in [path] if path.suffix else sorted(path.glob("*.py")):
-        if file.is_file():
-            yield from _documented(ast.parse(file.read_text(encoding="utf-8")), "")
-
-
-def _documented(tree: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, str]]:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            yield prefix + node.name, ast.get_docstring(node) or ""
-        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield from _documented(node, f"{node.name}.")
-
-
-def _cases(book: Book) -> tuple[set[str], set[str], set[str]]:
-    """Return what ``tests/cases.py`` names in CASES, in CALLS and in WITHOUT_CALL."""
-    path = book.path("tests/cases.py")
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            if isinstance(target, ast.Name):
-                found[target.id] = node.value
-    cases = _elements(found.get("CASES"))
-    named = [name for case in cases if isinstance(case, ast.Call) for name in _arguments(case)]
-    return set(named), _keys(found.get("CALLS")), _keys(found.get("WITHOUT_CALL"))
-
-
-def _elements(node: ast.expr | None) -> list[ast.expr]:
-    return list(node.elts) if isinstance(node, ast.List | ast.Tuple) else []
-
-
-def _arguments(case: ast.Call) -> list[str]:
-    """Return the functions of a case: its first two arguments, and ``value``."""
-    values = [keyword.value for keyword in case.keywords if keyword.arg == "value"]
-    return [_path(node) for node in [*case.args[:2], *values]]
-
-
-def _keys(node: ast.expr | None) -> set[str]:
-    return {_path(key) for key in node.keys if key} if isinstance(node, ast.Dict) else set()
-
-
-def _path(node: ast.expr) -> str:
-    """Return ``Linear.forward`` for ``layers.Linear.forward``: the name inside its module."""
-    return ast.unparse(node).partition(".")[2]
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    planted = len(re.findall(r"^    Planted\($", text, re.MULTILINE))
+    return Count(
+        "Every mechanism of the build can fail",
+        f"{_number(planted, 'planted error')}, each stops a build",
+        () if planted else (f"{place} is not there",),
+        "the tests: the message must name file, line and remedy",
+    )
 
 
 def _iterates_over_cases(book: Book, test: str) -> bool:

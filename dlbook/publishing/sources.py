@@ -1,0 +1,63 @@
+"""What the sources of package and tests say, read without running them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from dlbook.publishing.book import Book
+
+
+def public_functions(book: Book, place: str) -> Iterator[tuple[str, str]]:
+    """Yield name and docstring of all public functions and methods in a file or folder."""
+    path = book.path(place)
+    for file in [path] if path.suffix else sorted(path.glob("*.py")):
+        if file.is_file():
+            yield from _documented(ast.parse(file.read_text(encoding="utf-8")), "")
+
+
+def _documented(tree: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield prefix + node.name, ast.get_docstring(node) or ""
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _documented(node, f"{node.name}.")
+
+
+def cases(book: Book) -> tuple[set[str], set[str], dict[str, str]]:
+    """Return the functions in CASES and CALLS of ``tests/cases.py``, and why others have none."""
+    path = book.path("tests/cases.py")
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name):
+                found[target.id] = node.value
+    cases = _elements(found.get("CASES"))
+    named = [name for case in cases if isinstance(case, ast.Call) for name in _arguments(case)]
+    calls, without = _entries(found.get("CALLS")), _entries(found.get("WITHOUT_CALL"))
+    return set(named), set(calls), without
+
+
+def _elements(node: ast.expr | None) -> list[ast.expr]:
+    return list(node.elts) if isinstance(node, ast.List | ast.Tuple) else []
+
+
+def _arguments(case: ast.Call) -> list[str]:
+    """Return the functions of a case: its first two arguments, and ``value``."""
+    values = [keyword.value for keyword in case.keywords if keyword.arg == "value"]
+    return [_path(node) for node in [*case.args[:2], *values]]
+
+
+def _entries(node: ast.expr | None) -> dict[str, str]:
+    """Return the functions that are keys of a mapping, each with its value if that is text."""
+    if not isinstance(node, ast.Dict):
+        return {}
+    pairs = zip(node.keys, node.values, strict=True)
+    return {_path(k): str(v.value) if isinstance(v, ast.Constant) else "" for k, v in pairs if k}
+
+
+def _path(node: ast.expr) -> str:
+    """Return ``Linear.forward`` for ``layers.Linear.forward``: the name inside its module."""
+    return ast.unparse(node).partition(".")[2]
