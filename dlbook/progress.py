@@ -47,16 +47,16 @@ def epoch_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[float, f
     columns = (
         TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
         BarColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}  rate {task.fields[lr]:g}"),
-        TextColumn("{task.fields[speed]:.1f} epochs/s"),
+        TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
     )
     visible = shown and (console.is_terminal or console.is_jupyter)
     with Progress(*columns, console=console, disable=not visible) as bar:
-        task = bar.add_task("", total=epochs, loss=float("nan"), lr=float("nan"), speed=0.0)
+        task = bar.add_task("", total=epochs, state="")
 
         def advance(loss: float, lr: float) -> None:
             speed = bar.tasks[0].speed or 0.0
-            bar.update(task, advance=1, loss=loss, lr=lr, speed=speed)
+            state = f"loss {loss:.4f}  rate {lr:g}  {speed:.1f} epochs/s"
+            bar.update(task, advance=1, state=state)
 
         yield advance

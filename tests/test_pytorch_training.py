@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlbook.data import load_digits, make_moons
+from dlbook.data import make_moons
 from dlbook.history import History
 from dlbook.pytorch import MLP, evaluate, fit, make_loader, training
 from dlbook.pytorch.data import Loader
@@ -224,17 +224,3 @@ def test_a_loader_shuffles_anew_each_epoch_and_keeps_rows_together() -> None:
         orders.append(np.concatenate([y for _, y in batches]))
     assert sorted(orders[0]) == list(rows)
     assert list(orders[0]) != list(orders[1]) != list(rows)
-
-
-def test_digits_are_read_after_a_few_epochs() -> None:
-    digits = load_digits(rng=np.random.default_rng(0))
-    model = MLP([64, 64, 10], generator=seeded())
-    fit(
-        model,
-        nn.CrossEntropyLoss(),
-        torch.optim.Adam(model.parameters(), lr=0.005),
-        make_loader(*digits.train, batch_size=32, generator=seeded()),
-        epochs=8,
-    )
-    test = make_loader(*digits.test, batch_size=512)
-    assert evaluate(model, nn.CrossEntropyLoss(), test)["accuracy"] > 0.94
