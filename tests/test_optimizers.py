@@ -114,3 +114,5 @@ def test_parameters_that_cannot_be_trained_are_told(make: Any) -> None:
             make(parameters, lr=0.1)
     with pytest.raises(TypeError, match="expected lr to be a number, got 'fast'"):
         make([np.ones(2)], lr="fast")
+    with pytest.raises(TypeError, match="expected lr to be a number, got True"):
+        make([np.ones(2)], lr=True)

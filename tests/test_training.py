@@ -222,6 +222,15 @@ def test_bad_input_is_told_before_anything_changes(
         assert_array_equal(w, kept)
 
 
+def test_targets_that_are_not_finite_are_told() -> None:
+    X, Y = np.zeros((3, 2)), np.array([[0.0], [np.inf], [1.0]])
+    model = mlp([2, 1], rng=rng(), dtype=np.float64)
+    with pytest.raises(
+        ValueError, match=r"finite numbers in y, got 1 that is not: .* y\[1, 0\] is inf"
+    ):
+        fit(model, mse, SGD(model.parameters, 0.1), X, Y, **GOOD, progress=False)
+
+
 def test_an_optimizer_of_another_models_parameters_is_told() -> None:
     model, other = mlp([2, 3], rng=rng()), mlp([2, 3], rng=rng())
     X, y = np.zeros((6, 2), np.float32), np.zeros(6, int)
