@@ -60,7 +60,8 @@ def read(path: Path) -> Lab:
         draft = cached.with_suffix(".tmp")
         nbformat.write(_run(path, text), draft)
         draft.replace(cached)
-    return Lab(path.stem, text, nbformat.read(cached, as_version=4))
+    ran: nbformat.NotebookNode = nbformat.read(cached, as_version=4)
+    return Lab(path.stem, text, ran)
 
 
 def _digest(text: str) -> str:
@@ -70,7 +71,7 @@ def _digest(text: str) -> str:
 
 
 def _run(path: Path, text: str) -> nbformat.NotebookNode:
-    notebook = jupytext.reads(text, fmt="py:percent")
+    notebook: nbformat.NotebookNode = jupytext.reads(text, fmt="py:percent")
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SET_UP))
     try:
         quiet = ["--log-level=ERROR"]
