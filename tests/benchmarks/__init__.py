@@ -1,0 +1,1 @@
+"""What the book and the README state as measured: run by hand, recorded, never a timed test."""

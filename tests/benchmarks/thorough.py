@@ -1,0 +1,49 @@
+"""What is too long for every change: it fails unless the promises hold, and records by how much."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from tests.benchmarks.digits import compare, show
+from tests.benchmarks.recording import record
+
+COMMAND = "python3 run.py thorough"
+RIGHT, APART, SECONDS = 0.97, 0.005, 20.0
+
+
+def broken_promises(values: dict[str, Any]) -> list[str]:
+    """Say which promises about digits do not hold."""
+    reference = values["sklearn"]["test_accuracy"]["mean"]
+    broken = []
+    for backend in ("numpy", "pytorch"):
+        mean = values[backend]["test_accuracy"]["mean"]
+        longest = values[backend]["seconds"]["max"]
+        if mean < RIGHT:
+            broken.append(f"{backend}: {mean:.2%} of the test images right, not {RIGHT:.0%}")
+        if abs(mean - reference) > APART:
+            broken.append(
+                f"{backend}: {mean:.2%} right, more than half a point from scikit-learn's "
+                f"{reference:.2%}"
+            )
+        if longest > SECONDS:
+            broken.append(f"{backend}: a run took {longest:.0f} s, more than {SECONDS:.0f} s")
+    return broken
+
+
+def main() -> int:
+    """Measure, show, and record if every promise holds."""
+    values = compare()
+    show(values)
+    broken = broken_promises(values)
+    if broken:
+        Console(stderr=True).print(*broken, sep="\n")
+        return 1
+    record("thorough", COMMAND, {"digits": values})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
