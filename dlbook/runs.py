@@ -292,6 +292,14 @@ def claim(folder: Path, *, force: bool) -> None:
     ValueError
         If the folder cannot be written to, or holds files of an earlier run and ``force`` is
         False; the message says which.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     claim(Path(folder, "new"), force=False)
+    ...     Path(folder, "new").is_dir()
+    True
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -327,6 +335,14 @@ def keep(folder: Path, history: History, run: Run | None = None) -> list[Path]:
     -------
     list of Path
         The files written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> run = train("delivery", "numpy", TASKS["delivery"].options(), History())
+    >>> with TemporaryDirectory() as folder:
+    ...     [path.name for path in keep(Path(folder), run.history, run)]
+    ['history.json', 'learning-curves.png', 'learning-curves.svg']
     """
     import matplotlib as mpl
 
