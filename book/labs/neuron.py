@@ -47,7 +47,8 @@ X, Y = load_delivery()
 center = X.mean()
 path = descend(X - center, Y, lr=0.5, steps=30)
 for step in (0, 1, 2, 3, 10, 30):
-    print(f"step {step:2d}: w = {path.W[step, 0]:6.3f}  b = {path.b[step]:6.3f}  loss = {path.loss[step]:.6f}")
+    w, b, loss = path.W[step, 0], path.b[step], path.loss[step]
+    print(f"step {step:2d}: w = {w:.3f}  b = {b:6.3f}  loss = {loss:.6f}")
 
 # %% [markdown]
 # The customer lives 7 miles away:
@@ -61,10 +62,12 @@ round(float(path.W[-1, 0] * (7 - center) + path.b[-1]), 3)
 # The second derivatives of this loss are 2 and 0.5. **Predict** for each of the five rates: does the
 # loss reach zero quickly, slowly, or not at all?
 
-# %% alt="The loss over 25 steps on a logarithmic axis, for five rates. It falls fastest for 0.8, slower for 0.5 and 0.05, barely for 0.98, and rises for 1.02."
+# %% alt="The loss over 25 steps on a logarithmic axis, for five rates. It falls fastest for 0.8, slower for 0.5 and 0.05, slowest for 0.98, and rises for 1.02."
 fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-for lr, marker in [(0.05, "o"), (0.5, "s"), (0.8, "^"), (0.98, "d"), (1.02, "x")]:
-    ax.semilogy(descend(X - center, Y, lr=lr, steps=25).loss + 1e-12, marker=marker, markersize=4, label=f"rate {lr}")
+markers = {0.05: "o", 0.5: "s", 0.8: "^", 0.98: "d", 1.02: "x"}
+for lr, marker in markers.items():
+    loss = descend(X - center, Y, lr=lr, steps=25).loss
+    ax.semilogy(loss + 1e-12, marker=marker, markersize=4, label=f"rate {lr}")
 ax.set(xlabel="steps", ylabel="loss (squared minutes)")
 ax.legend();
 
@@ -105,17 +108,20 @@ digits = load_two_digits(3, 8, rng=np.random.default_rng(0))
 (X_train, Y_train), (X_test, Y_test) = digits.train, digits.test
 mean = X_train.mean(axis=0)
 path = descend(X_train - mean, Y_train, lr=0.1, steps=200)
-Z_test, _ = linear_forward(X_test - mean, path.W[-1][:, np.newaxis], path.b[-1:])
-print(f"{np.mean(np.sign(Z_test) == Y_test):.1%} of {len(Y_test)} test images")
+Z_test = (X_test - mean) @ path.W[-1] + path.b[-1]
+right = np.sign(Z_test) == Y_test[:, 0]
+print(f"{right.mean():.1%} of {len(Y_test)} test images")
 
 # %% alt="Two images of 8 by 8 pixels: the weights, strongest at the left edge of the digit, and the test image whose sum lies nearest to 0."
 fig, axes = plt.subplots(1, 2, figsize=(5, 2.4), layout="constrained")
 limit = np.abs(path.W[-1]).max()
-axes[0].imshow(path.W[-1].reshape(8, 8), cmap="PuOr", vmin=-limit, vmax=limit)
+weights = path.W[-1].reshape(8, 8)
+axes[0].imshow(weights, cmap="PuOr", vmin=-limit, vmax=limit)
 axes[0].set(title="weights", xticks=[], yticks=[])
-hardest = np.argmin(np.abs(Z_test[:, 0]))
+hardest = np.argmin(np.abs(Z_test))
+truth = "8" if Y_test[hardest, 0] > 0 else "3"
 axes[1].imshow(X_test[hardest].reshape(8, 8), cmap="Greys")
-axes[1].set(title=f"least sure: {'8' if Y_test[hardest, 0] > 0 else '3'}", xticks=[], yticks=[]);
+axes[1].set(title=f"least sure: {truth}", xticks=[], yticks=[]);
 
 # %% [markdown]
 # ## XOR

@@ -30,19 +30,26 @@ FAMILIES = {
     "source-sans-3": ("latin-wght-normal", "latin-wght-italic", "greek-wght-normal"),
     "source-code-pro": ("latin-wght-normal", "greek-wght-normal"),
 }
+LAB = re.compile(r"labs/\w+\.py")
 OLD_FONTS = re.compile(r',url\([^)]*\.(?:woff|ttf)\) format\("(?:woff|truetype)"\)')
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Let mkdocs-jupyter run the labs as the book wants them."""
+    config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(labs.prepare())
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the assets that npm installed; make a page and two downloads of each lab."""
+    """Add the assets that npm installed, and beside each lab's script the same as a notebook."""
     for target, source in npm_assets():
         files.append(File.generated(config, target, abs_src_path=str(source)))
     style = npm_file("katex/dist/katex.min.css").read_text(encoding="utf-8")
     files.append(File.generated(config, "assets/katex/katex.css", content=OLD_FONTS.sub("", style)))
-    for file in [file for file in files if re.fullmatch(r"labs/\w+\.py", file.src_uri)]:
-        files.remove(file)
-        for made in lab_files(file, config):
-            files.append(made)
+    for script in [file for file in files if LAB.fullmatch(file.src_uri)]:
+        notebook = labs.notebook(Path(str(script.abs_src_path)).read_text(encoding="utf-8"))
+        name = script.src_uri.replace(".py", ".ipynb")
+        files.append(File.generated(config, name, content=notebook))
     return files
 
 
@@ -70,33 +77,24 @@ def npm_file(name: str) -> Path:
     return path
 
 
-class Lab(File):
-    """A Python script that MkDocs treats as a page."""
-
-    def is_documentation_page(self) -> bool:
-        """Return True: links to the script lead to its page."""
-        return True
-
-
-def lab_files(script: File, config: MkDocsConfig) -> Iterator[File]:
-    """Yield the page of a lab, and below ``labs/files`` the script and its notebook."""
+def lab(ran: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Return the page of a lab, from the notebook that mkdocs-jupyter ran."""
     try:
-        lab = labs.read(Path(str(script.abs_src_path)))
+        page.markdown = labs.page(labs.read(Path(str(page.file.abs_src_path)), ran))
     except BookError as error:
         raise PluginError(str(error)) from error
-    page = Lab(script.src_uri, None, config.site_dir, config.use_directory_urls)
-    page.content_string = labs.page(lab)
-    yield page
-    for name, content in ((f"{lab.name}.py", lab.text), (f"{lab.name}.ipynb", labs.notebook(lab))):
-        yield File.generated(config, f"labs/files/{name}", content=content)
+    Page.render(page, config, files)
+    return page.content or ""
 
 
-def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 (MkDocs names them)
-    """Say above the title which part of the book this is, and where formulas may be broken.
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Make a page of a lab; on every page, name the part of the book and say how formulas break.
 
     The style sheet keeps a formula on one line with the comma behind it; a line may end only
     between the pieces that KaTeX made for this, such as behind an equals sign.
     """
+    if LAB.fullmatch(page.file.src_uri):
+        html = lab(html, page, config, files)
     html = html.replace('</span><span class="katex-base">', '</span><wbr><span class="katex-base">')
     if page.parent is None:
         return html

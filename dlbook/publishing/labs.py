@@ -1,15 +1,17 @@
-"""Labs: scripts in percent format, run by Jupyter and turned into pages like all others.
+"""Labs: scripts in percent format, run by mkdocs-jupyter and turned into pages like all others.
 
-A lab is a Python script whose cells begin with ``# %%``. The site shows it run, with the package's
-figures in the colors of the page, and offers it as a script and as a notebook. A cell that fails,
-or that writes to stderr, stops the build. A cell that draws says what is to be seen in its first
-line: ``# %% alt="Two dots and the line through them."``
+A lab is a Python script whose cells begin with ``# %%``. mkdocs-jupyter runs it, keeps what its
+cells answered, and through the templates beside this file hands the notebook over as it stands;
+from there a lab is Markdown, with all that a chapter may hold. A cell that fails, or that writes to
+stderr, stops the build. A cell that draws says what is to be seen in its first line:
+``# %% alt="Two dots and the line through them."``
 """
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +19,23 @@ from typing import Any
 
 import jupytext
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from mkdocs_jupyter.config import settings
 
 from dlbook.publishing import katex
 from dlbook.publishing.drawings import fingerprint, themed
 from dlbook.publishing.errors import BookError
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache" / "labs"
-SET_UP = """
-%config InlineBackend.figure_formats = ["svg"]
-%config InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Date": None}}
-import matplotlib, dlbook.figures.style
-matplotlib.rcParams.update(dlbook.figures.style.rc())
+CACHE = ROOT / ".cache"
+KERNEL = """
+c.IPKernelApp.log_level = 40
+c.InlineBackend.figure_formats = {"svg"}
+c.InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Date": None}}
+c.InteractiveShellApp.exec_lines = [
+    "import matplotlib, dlbook.figures.style",
+    "matplotlib.rcParams.update(dlbook.figures.style.rc())",
+    "del matplotlib, dlbook",
+]
 """
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<!\s)\$(?![\w$])", re.DOTALL)
@@ -40,67 +45,54 @@ MATH = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<!\s)\$(?![\w$
 class Lab:
     """A lab's script, and the same as a notebook with what its cells answered."""
 
-    name: str
+    path: Path
     text: str
     ran: nbformat.NotebookNode
 
+    @property
+    def name(self) -> str:
+        """The slug of the lab's chapter."""
+        return self.path.stem
 
-def read(path: Path) -> Lab:
-    """Read a lab and run it, unless neither it nor the package has changed since the last time.
+
+def prepare() -> Path:
+    """Tell Jupyter how the book's labs are run; return the folder for what they answered.
+
+    The folder's name depends on the package's code, so that no answer outlives what it came from.
+    """
+    settings.templates_dir = str(Path(__file__).with_name("templates"))
+    profile = CACHE / "ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text("c = get_config()" + KERNEL, encoding="utf-8")
+    os.environ["IPYTHONDIR"] = str(profile.parent)
+    answers = CACHE / "labs" / fingerprint()[:16]
+    for older in set((CACHE / "labs").glob("*")) - {answers}:
+        shutil.rmtree(older)
+    return answers
+
+
+def read(path: Path, ran: str) -> Lab:
+    """Return a lab from its script and the notebook, in JSON, that mkdocs-jupyter ran.
 
     Raises
     ------
     BookError
-        A cell fails or writes to stderr.
+        A cell writes to stderr, or draws and does not say what is to be seen.
     """
-    text = path.read_text(encoding="utf-8")
-    cached = CACHE / f"{path.stem}-{_digest(text)}.ipynb"
-    if not cached.is_file():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        draft = cached.with_suffix(".tmp")
-        nbformat.write(_run(path, text), draft)
-        draft.replace(cached)
-    ran: nbformat.NotebookNode = nbformat.read(cached, as_version=4)
-    return Lab(path.stem, text, ran)
-
-
-def _digest(text: str) -> str:
-    """Return a digest of the lab and of all code that it can depend on."""
-    digest = hashlib.sha256((SET_UP + text + fingerprint()).encode())
-    return digest.hexdigest()[:16]
-
-
-def _run(path: Path, text: str) -> nbformat.NotebookNode:
-    notebook: nbformat.NotebookNode = jupytext.reads(text, fmt="py:percent")
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(SET_UP))
-    try:
-        quiet = ["--log-level=ERROR"]
-        client = NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet)
-        client.execute(cwd=str(ROOT))
-    except CellExecutionError as error:
-        cell = next(c for c in notebook.cells if any(o.output_type == "error" for o in _outputs(c)))
-        reason = f"{error.ename}: {error.evalue}"
-        raise _mistake(
-            path, text, cell, f"a cell of the lab fails ({reason})", "mend it"
-        ) from error
-    del notebook.cells[0]
-    for cell in notebook.cells:
+    lab = Lab(path, path.read_text(encoding="utf-8"), nbformat.reads(ran, as_version=4))
+    for cell in lab.ran.cells:
         for output in _outputs(cell):
             if output.get("name") == "stderr":
-                raise _mistake(
-                    path, text, cell, f"a cell writes to stderr: {output.text!r}", "avoid it"
-                )
+                raise _mistake(lab, cell, f"a cell writes to stderr: {output.text!r}", "avoid it")
             if _drawing(output) and not cell.metadata.get("alt"):
                 remedy = 'say what is to be seen in its first line: # %% alt="…"'
-                raise _mistake(path, text, cell, "a cell draws and has no alt text", remedy)
-    return notebook
+                raise _mistake(lab, cell, "a cell draws and has no alt text", remedy)
+    return lab
 
 
-def _mistake(
-    path: Path, text: str, cell: nbformat.NotebookNode, problem: str, remedy: str
-) -> BookError:
-    line = text[: text.find(cell.source)].count("\n") + 1
-    return BookError(path.relative_to(ROOT).as_posix(), line, problem, remedy)
+def _mistake(lab: Lab, cell: nbformat.NotebookNode, problem: str, remedy: str) -> BookError:
+    line = lab.text[: lab.text.find(cell.source)].count("\n") + 1
+    return BookError(lab.path.relative_to(ROOT).as_posix(), line, problem, remedy)
 
 
 def _outputs(cell: nbformat.NotebookNode) -> list[Any]:
@@ -111,9 +103,9 @@ def _drawing(output: Any) -> str:
     return str(output.get("data", {}).get("image/svg+xml", ""))
 
 
-def notebook(lab: Lab) -> str:
-    """Return the lab as a notebook that has not been run."""
-    return str(jupytext.writes(jupytext.reads(lab.text, fmt="py:percent"), fmt="ipynb")) + "\n"
+def notebook(text: str) -> str:
+    """Return a lab's script as a notebook that has not been run."""
+    return str(jupytext.writes(jupytext.reads(text, fmt="py:percent"), fmt="ipynb")) + "\n"
 
 
 def page(lab: Lab) -> str:
@@ -123,8 +115,8 @@ def page(lab: Lab) -> str:
     )
     downloads = (
         '<p class="downloads">'
-        f'<a href="files/{lab.name}.ipynb" download>Download the notebook</a> '
-        f'<a href="files/{lab.name}.py" download>Download the script</a></p>'
+        f'<a href="{lab.name}.ipynb" download>Download the notebook</a> '
+        f'<a href="{lab.name}.py" download>Download the script</a></p>'
     )
     title, _, rest = cells.partition("\n")
     return f"{title}\n\n{downloads}\n\n{rest}\n"

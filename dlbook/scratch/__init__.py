@@ -3,4 +3,28 @@
 For each operation there is a pair of functions, one forward and one backward, with what the
 backward pass needs passed between them as ``cache``. The layers hold parameters and call the pairs;
 they contain no mathematics.
+
+What a training run needs can be imported from here; the operations stand in their modules.
 """
+
+from __future__ import annotations
+
+from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
+from dlbook.scratch.losses import binary_cross_entropy_with_logits, cross_entropy, mse
+from dlbook.scratch.optimizers import SGD, Adam
+from dlbook.scratch.training import evaluate, fit
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Linear",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "evaluate",
+    "fit",
+    "mlp",
+    "mse",
+]
