@@ -64,6 +64,13 @@ def test_same_seed_same_numbers_another_seed_others(backend: Backend) -> None:
     assert np.array_equal(first.predict(points), again.predict(points))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_seed_decides_the_first_weights(backend: Backend) -> None:
+    """The two deliveries leave nothing else to chance."""
+    first, other = (train("delivery", backend, epochs=1, seed=seed) for seed in (1, 2))
+    assert first.history["train_loss"] != other.history["train_loss"]
+
+
 def test_both_backends_learn_from_the_same_split() -> None:
     by_hand, in_pytorch = (train("digits", backend, epochs=1, seed=3) for backend in BACKENDS)
     assert np.array_equal(by_hand.data.test.X, in_pytorch.data.test.X)
