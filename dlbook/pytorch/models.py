@@ -22,8 +22,8 @@ ACTIVATIONS: dict[str, tuple[type[nn.Module], Callable[..., Tensor]]] = {
 class MLP(nn.Module):
     """A multilayer perceptron: linear layers with an activation between them, none at the end.
 
-    Weights are normal with mean 0 and, as He et al. advise before ReLU, variance ``2 / d_in``, or, as
-    Glorot and Bengio advise before sigmoid and tanh, ``2 / (d_in + d_out)``. Biases start from 0.
+    Weights are normal with mean 0; their variance is ``2 / d_in`` before ReLU, as He et al. advise,
+    and ``2 / (d_in + d_out)`` before sigmoid and tanh, as Glorot and Bengio do. Biases start from 0.
 
     Parameters
     ----------
