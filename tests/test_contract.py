@@ -1,4 +1,4 @@
-"""What every operation promises, held for each entry of ``tests/cases.py``."""
+"""What every operation promises, held for each entry of ``tests/cases``."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_shapes_of_other_functions_are_those_of_the_docstring(
     function: Callable[..., Any], draw: Draw, sizes: Sizes, seed: int
 ) -> None:
     call = draw(np.random.default_rng(seed), sizes)
-    assert call.func is function, "tests/cases.py: this call is of another function"
+    assert call.func is function, "tests/cases: this call is of another function"
     hold_shapes(function, named(function, *call.args, **call.keywords), call())
 
 
@@ -226,7 +226,7 @@ def test_no_public_function_of_arrays_is_without_a_case() -> None:
         for f in public_functions()
         if has_arrays(f) and f not in known
     ]
-    assert without == [], "give these a Case (a pair of functions) or a call in tests/cases.py"
+    assert without == [], "give these a Case (a pair of functions) or a call in tests/cases"
 
 
 def test_no_backward_pass_is_without_a_case() -> None:
@@ -236,7 +236,7 @@ def test_no_backward_pass_is_without_a_case() -> None:
         for f in public_functions()
         if f.__qualname__.endswith("_backward") and f not in checked
     ]
-    assert without == [], "give these a Case in tests/cases.py: it checks their gradients"
+    assert without == [], "give these a Case in tests/cases: it checks their gradients"
 
 
 def transposed(X: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ def agree(function: Callable[..., Any], what: str, ours: Any, theirs: Any) -> No
         rtol=TOLERANCE,
         atol=NEAR_ZERO,
         err_msg=f"{location(function)}: {what} of {function.__name__} differs from PyTorch's: mend "
-        "it, or its counterpart in tests/cases.py",
+        "it, or its counterpart in tests/cases",
     )
 
 

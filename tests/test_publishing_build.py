@@ -32,7 +32,6 @@ validation: { links: { anchors: warn } }
 
 COPIED = (
     "dlbook/figures/neuron.py",
-    "tests/cases.py",
     "tests/sessions.py",
     "tests/test_parity.py",
 )
@@ -44,6 +43,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "dlbook/figures").mkdir()
     for file in COPIED:
         shutil.copy(ROOT / file, tmp_path / file)
+    shutil.copytree(ROOT / "tests/cases", tmp_path / "tests/cases")
     return tmp_path
 
 

@@ -228,7 +228,7 @@ def count_shapes(book: Book) -> Count:
         "Every shape in a docstring is true",
         f"{len(stating)} functions and methods that state shapes",
         tuple(
-            f"{name}: no call in tests/cases.py"
+            f"{name}: no call in tests/cases"
             for name in sorted(stating - cases - calls - set(without))
         ),
         "the tests: the words “of shape (…)” are held against real arrays",

@@ -25,19 +25,30 @@ def _documented(tree: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[
 
 
 def cases(book: Book) -> tuple[set[str], set[str], dict[str, str]]:
-    """Return the functions in CASES and CALLS of ``tests/cases.py``, and why others have none."""
-    path = book.path("tests/cases.py")
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    """Return the functions in CASES and CALLS of ``tests/cases``, and why others have none."""
+    named: set[str] = set()
+    calls: set[str] = set()
+    without: dict[str, str] = {}
+    for path in sorted(book.path("tests/cases").glob("*.py")):
+        found = _assigned(ast.parse(path.read_text(encoding="utf-8")))
+        listed = _elements(found.get("CASES"))
+        named |= {
+            name for case in listed if isinstance(case, ast.Call) for name in _arguments(case)
+        }
+        calls |= set(_entries(found.get("CALLS")))
+        without |= _entries(found.get("WITHOUT_CALL"))
+    return named, calls, without
+
+
+def _assigned(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return what is assigned to each name of a module."""
     found = {}
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if isinstance(target, ast.Name):
                 found[target.id] = node.value
-    cases = _elements(found.get("CASES"))
-    named = [name for case in cases if isinstance(case, ast.Call) for name in _arguments(case)]
-    calls, without = _entries(found.get("CALLS")), _entries(found.get("WITHOUT_CALL"))
-    return set(named), set(calls), without
+    return found
 
 
 def _elements(node: ast.expr | None) -> list[ast.expr]:

@@ -1,0 +1,114 @@
+"""Calls of what makes, checks and trains networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from dlbook.scratch import (
+    checks,
+    gradcheck,
+    initialization,
+    layers,
+    losses,
+    neuron,
+    optimizers,
+    training,
+)
+from tests.cases.common import Calls, Sizes, classes, logits
+
+
+def network(rng: Generator, s: Sizes) -> layers.Sequential:
+    return layers.mlp([s.d_in, 3, s.d_out], rng=rng, dtype=np.float64)
+
+
+def examples_for_network(rng: Generator, s: Sizes) -> tuple[np.ndarray, np.ndarray]:
+    return rng.normal(size=(s.n, s.d_in)), logits(rng, s)
+
+
+def backward_of(layer: layers.Layer, rng: Generator, X: np.ndarray) -> partial[Any]:
+    """Call the backward pass of a layer after a forward pass."""
+    return partial(type(layer).backward, layer, rng.normal(size=layer.forward(X).shape))
+
+
+def call_fit(rng: Generator, s: Sizes) -> partial[Any]:
+    model = network(rng, s)
+    sgd = optimizers.SGD(model.parameters, lr=0.01)
+    X, Y = examples_for_network(rng, s)
+    loop = partial(training.fit, model, losses.mse, sgd, X, Y, rng=rng, progress=False)
+    return partial(loop, epochs=1, batch_size=2, validation=(X, Y))
+
+
+CALLS: Calls = {
+    checks.check_arrays: lambda rng, s: partial(checks.check_arrays, Z=(logits(rng, s), "n, k")),
+    checks.check_finite: lambda rng, s: partial(checks.check_finite, "Z", logits(rng, s)),
+    checks.check_gradients: lambda rng, s: partial(
+        checks.check_gradients, [logits(rng, s)], [logits(rng, s)]
+    ),
+    checks.check_labels: lambda rng, s: partial(
+        checks.check_labels, classes(rng, s), logits(rng, s)
+    ),
+    checks.check_parameters: lambda rng, s: partial(checks.check_parameters, [logits(rng, s)]),
+    gradcheck.gradcheck: lambda rng, s: partial(
+        gradcheck.gradcheck, *losses.mse, logits(rng, s), logits(rng, s), rng=rng
+    ),
+    initialization.he_normal: lambda rng, s: partial(
+        initialization.he_normal, s.d_in, s.d_out, rng=rng
+    ),
+    initialization.he_uniform: lambda rng, s: partial(
+        initialization.he_uniform, s.d_in, s.d_out, rng=rng
+    ),
+    initialization.xavier_normal: lambda rng, s: partial(
+        initialization.xavier_normal, s.d_in, s.d_out, rng=rng
+    ),
+    initialization.xavier_uniform: lambda rng, s: partial(
+        initialization.xavier_uniform, s.d_in, s.d_out, rng=rng
+    ),
+    layers.Linear.forward: lambda rng, s: partial(
+        layers.Linear.forward,
+        layers.Linear(s.d_in, s.d_out, rng=rng, dtype=np.float64),
+        rng.normal(size=(s.n, s.d_in)),
+    ),
+    layers.Linear.backward: lambda rng, s: backward_of(
+        layers.Linear(s.d_in, s.d_out, rng=rng, dtype=np.float64),
+        rng,
+        rng.normal(size=(s.n, s.d_in)),
+    ),
+    layers.Activation.forward: lambda rng, s: partial(
+        layers.Activation.forward, layers.ReLU(), logits(rng, s)
+    ),
+    layers.Activation.backward: lambda rng, s: backward_of(layers.Sigmoid(), rng, logits(rng, s)),
+    layers.Sequential.forward: lambda rng, s: partial(
+        layers.Sequential.forward, network(rng, s), rng.normal(size=(s.n, s.d_in))
+    ),
+    layers.Sequential.backward: lambda rng, s: backward_of(
+        network(rng, s), rng, rng.normal(size=(s.n, s.d_in))
+    ),
+    neuron.descend: lambda rng, s: partial(
+        neuron.descend,
+        rng.normal(size=(s.n, s.d_in)),
+        rng.normal(size=(s.n, 1)),
+        lr=0.01,
+        steps=s.d_out,
+    ),
+    optimizers.SGD.step: lambda rng, s: partial(
+        optimizers.SGD.step, optimizers.SGD([logits(rng, s)], lr=0.1), [logits(rng, s)]
+    ),
+    optimizers.Adam.step: lambda rng, s: partial(
+        optimizers.Adam.step, optimizers.Adam([logits(rng, s)]), [logits(rng, s)]
+    ),
+    training.evaluate: lambda rng, s: partial(
+        training.evaluate, network(rng, s), losses.mse, *examples_for_network(rng, s)
+    ),
+    training.fit: call_fit,
+}
+
+WITHOUT_CALL: dict[Callable[..., Any], str] = {
+    layers.Layer.forward: "says what every layer promises; the layers are called",
+    layers.Layer.backward: "the same",
+    optimizers.Optimizer.step: "says what every optimizer promises; the optimizers are called",
+}
