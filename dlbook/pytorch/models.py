@@ -22,8 +22,8 @@ ACTIVATIONS: dict[str, tuple[type[nn.Module], Callable[..., Tensor]]] = {
 class MLP(nn.Module):
     """A multilayer perceptron: linear layers with an activation between them, none at the end.
 
-    Weights are normal with mean 0; their variance is ``2 / d_in`` before ReLU, as He et al. advise,
-    and ``2 / (d_in + d_out)`` before sigmoid and tanh, as Glorot and Bengio do. Biases start from 0.
+    Weights are normal with mean 0. Their variance is ``2 / d_in`` before ReLU, as He et al. say,
+    and ``2 / (d_in + d_out)`` before sigmoid and tanh, as Glorot and Bengio say. Biases start at 0.
 
     Parameters
     ----------
