@@ -21,6 +21,13 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
 
 @pytest.fixture
+def calm(browser: Browser) -> Iterator[Visit]:
+    """A window in which colors change at once and do not fade."""
+    with visiting(browser, reduced_motion="reduce") as visit:
+        yield visit
+
+
+@pytest.fixture
 def phone(browser: Browser) -> Iterator[Visit]:
     with visiting(browser, viewport=PHONE, has_touch=True) as visit:
         yield visit

@@ -136,7 +136,8 @@ def test_paper_is_white_and_holds_no_menus(browser: Browser) -> None:
         page = visit.open("neuron.html")
         page.emulate_media(media="print")
         ink = "getComputedStyle(document.querySelector('article')).color"
-        assert page.evaluate(ink) == "rgb(29, 33, 40)"
+        paper = "getComputedStyle(document.body).backgroundColor"
+        assert page.evaluate(f"[{ink}, {paper}]") == ["rgb(29, 33, 40)", "rgb(255, 255, 255)"]
         for part in (".md-header", ".md-sidebar", ".md-footer"):
             assert not page.locator(part).first.is_visible()
         assert page.locator(".quiz-choice p").first.is_visible()
