@@ -277,7 +277,10 @@ def two_landscapes() -> Figure:
             w, b, _loss_grid(inputs, Y, w, b), levels=levels, colors=style.MUTED, linewidths=0.8
         )
         path = descend(inputs, Y, lr=lr, steps=steps)
-        ax.plot(path.W[:, 0], path.b, color=style.BLUE, marker=".", markersize=4, linewidth=1)
+        shown = np.r_[:40, 40 : steps + 1 : 40]  # after the first steps, every fortieth will do
+        ax.plot(
+            path.W[shown, 0], path.b[shown], color=style.BLUE, marker=".", markersize=4, linewidth=1
+        )
         ax.plot(*best, "*", color=style.ORANGE, markersize=12)
         ax.set(title=title, xlabel="w (minutes per mile)", xlim=wlim, ylim=blim)
     fig.axes[0].set_ylabel("b (minutes)")
@@ -380,27 +383,22 @@ def xor_network() -> Figure:
         for target in (1.2, -1.2):
             bend = 0.28 * np.sign(target - y)
             style.arrow(ax, (0.46, y + bend), (2.54, target - bend))
-    ax.text(1.5, 1.35, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    ax.text(1.5, -1.65, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    ax.text(0.62, 0.24, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    ax.text(0.62, -0.5, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    for y, name, bias in [(1.2, "at least one", "b = −0.5"), (-1.2, "both", "b = −1.5")]:
-        style.unit(ax, 3.1, y, "", radius=0.5)
-        ax.plot(
-            [2.85, 3.1, 3.1, 3.35],
-            [y - 0.2, y - 0.2, y + 0.2, y + 0.2],
-            color=style.INK,
-            ls="-",
-            zorder=4,
-        )
-        ax.text(3.1, y + 0.68, name, ha="center", fontsize=style.SMALL)
-        ax.text(3.1, y - 0.95, bias, ha="center", fontsize=style.SMALL, color=style.GREEN)
+    weights = [(1.5, 1.35), (1.5, -1.65), (0.62, 0.24), (0.62, -0.5), (4.5, 0.95), (4.5, -1.25)]
+    for (x, y), weight in zip(weights, ["1", "1", "1", "1", "1", "−1"], strict=True):
+        ax.text(x, y, weight, ha="center", fontsize=style.SMALL, color=style.BLUE)
+    steps = [
+        (3.1, 1.2, "at least one", "b = −0.5"),
+        (3.1, -1.2, "both", "b = −1.5"),
+        (5.7, 0, "", "b = −0.5"),
+    ]
+    for x, y, name, bias in steps:
+        style.unit(ax, x, y, "", radius=0.5, face=style.PAPER if name else style.ORANGE_SOFT)
+        corner = ([x - 0.25, x, x, x + 0.25], [y - 0.2, y - 0.2, y + 0.2, y + 0.2])
+        ax.plot(*corner, color=style.INK, linestyle="-", zorder=4)
+        ax.text(x, y + 0.68, name, ha="center", fontsize=style.SMALL)
+        ax.text(x, y - 0.95, bias, ha="center", fontsize=style.SMALL, color=style.GREEN)
+    for y in (1.2, -1.2):
         style.arrow(ax, (3.64, y - 0.14 * np.sign(y)), (5.18, 0.24 * np.sign(y)))
-    ax.text(4.5, 0.95, "1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    ax.text(4.5, -1.25, "−1", ha="center", fontsize=style.SMALL, color=style.BLUE)
-    style.unit(ax, 5.7, 0.0, "", radius=0.5, face=style.ORANGE_SOFT)
-    ax.plot([5.45, 5.7, 5.7, 5.95], [-0.2, -0.2, 0.2, 0.2], color=style.INK, ls="-", zorder=4)
-    ax.text(5.7, -0.95, "b = −0.5", ha="center", fontsize=style.SMALL, color=style.GREEN)
     style.arrow(ax, (6.22, 0.0), (6.95, 0.0))
     columns = [(8.0, "x₁"), (8.7, "x₂"), (9.7, "at least\none"), (10.75, "both"), (11.6, "XOR")]
     rows = [(0, 0, 0, 0, 0), (0, 1, 1, 0, 1), (1, 0, 1, 0, 1), (1, 1, 1, 1, 0)]
