@@ -27,7 +27,7 @@ NPM = BUILD / "npm"
 SITE = BUILD / "site"
 PACKAGES = ROOT / "dlbook" / "publishing" / "npm"
 CONSTRAINTS = ROOT / "constraints.txt"
-OFFLINE = ("ConnectionError", "No matching distribution", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED")
+OFFLINE = ("ConnectionError", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH")
 
 
 def fingerprint(*paths: Path) -> str:
@@ -44,10 +44,11 @@ def quietly(session: nox.Session, what: str, *command: str | Path, cwd: Path = R
         )
     if done.returncode:
         text = log.read_text(encoding="utf-8", errors="replace")
-        why = "is the network there? " if any(sign in text for sign in OFFLINE) else ""
-        session.error(
-            f"could not install {what}: {why}All of it stands in {log.relative_to(ROOT)}."
-        )
+        errors = [line for line in text.splitlines() if "error" in line.lower()]
+        why = errors[0] if errors else "it did not say why"
+        if any(sign in text for sign in OFFLINE):
+            why = "no package index could be reached; check the network"
+        session.error(f"could not install {what}: {why} (all of it: {log.relative_to(ROOT)})")
 
 
 def environment(session: nox.Session) -> None:
@@ -129,6 +130,7 @@ def tests(session: nox.Session) -> None:
     """Run the whole suite: package, docstrings, every block and equation of every chapter."""
     environment(session)
     assets(session)
+    session.env["OMP_NUM_THREADS"] = "1"  # small networks: threads cost more than they give
     run(session, "pytest", *session.posargs)
 
 
@@ -180,7 +182,10 @@ def thorough(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def lock(session: nox.Session) -> None:
-    """Refresh constraints.txt with the newest of everything but torch, which stays as pinned."""
+    """Refresh constraints.txt with the newest of everything but torch, which stays as pinned.
+
+    Run it by the oldest Python that dlbook promises to work with: packages drop old patch releases.
+    """
     environment(session)
     pin = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))
     fresh = BUILD / "lock"

@@ -104,8 +104,11 @@ def _drawing(output: Any) -> str:
 
 
 def notebook(text: str) -> str:
-    """Return a lab's script as a notebook that has not been run."""
-    return str(jupytext.writes(jupytext.reads(text, fmt="py:percent"), fmt="ipynb")) + "\n"
+    """Return a lab's script as a notebook that has not been run; the same text, the same bytes."""
+    made = jupytext.reads(text, fmt="py:percent")
+    for number, cell in enumerate(made.cells, start=1):
+        cell["id"] = f"cell-{number}"
+    return str(jupytext.writes(made, fmt="ipynb")) + "\n"
 
 
 def page(lab: Lab) -> str:
