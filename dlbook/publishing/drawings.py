@@ -63,7 +63,7 @@ def _draw(name: str, arguments: dict[str, Any], code: str) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    rc = importlib.import_module("dlbook.figures.style").rc()
+    rc = _function("dlbook.figures.style.rc")()
     function = _function(name)
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -95,13 +95,16 @@ def _forget_changed_code(code: str) -> None:
 
 def _function(name: str) -> Callable[..., Any]:
     module, _, attribute = name.rpartition(".")
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a .pyc knows whole seconds
     try:
         function = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UnplacedError(
             f"no function draws the figure {name!r} ({error})",
-            "name a function of dlbook.figures, such as dlbook.figures.neuron.walk_decision",
+            "name a function of dlbook.figures, such as dlbook.figures.neuron.anatomy",
         ) from error
+    finally:
+        sys.dont_write_bytecode = writes
     if not callable(function):
         raise UnplacedError(f"{name} is not a function", "name a function of dlbook.figures")
     return function  # type: ignore[no-any-return]  # callable() cannot tell what it returns
