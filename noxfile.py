@@ -17,6 +17,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2026.7"
+nox.options.default_venv_backend = "none"
 nox.options.sessions = ["tests", "lint", "site", "browser"]
 
 ROOT = Path(__file__).resolve().parent
@@ -99,7 +100,7 @@ def build(session: nox.Session) -> None:
     run(session, "mkdocs", "--quiet", "build", "--strict")
 
 
-@nox.session(python=False)
+@nox.session
 def serve(session: nox.Session) -> None:
     """Build the book and serve it on localhost; it rebuilds on every save."""
     parser = argparse.ArgumentParser(prog="run.py serve --")
@@ -118,14 +119,14 @@ def serve(session: nox.Session) -> None:
     run(session, "mkdocs", "serve", "--dev-addr", f"127.0.0.1:{port}")
 
 
-@nox.session(python=False)
+@nox.session
 def site(session: nox.Session) -> None:
     """Build the site strictly into build/site: any warning is an error."""
     build(session)
     session.log(f"open {(SITE / 'index.html').relative_to(ROOT)} in a browser")
 
 
-@nox.session(python=False)
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the whole suite: package, docstrings, every block and equation of every chapter."""
     environment(session)
@@ -134,14 +135,14 @@ def tests(session: nox.Session) -> None:
     run(session, "pytest", *session.posargs)
 
 
-@nox.session(python=False)
+@nox.session
 def browser(session: nox.Session) -> None:
     """Test the built site in Chromium: accessibility, outside requests, search, offline use."""
     build(session)
     run(session, "pytest", "-c", "tests/browser/pytest.ini", "tests/browser", *session.posargs)
 
 
-@nox.session(python=False)
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it into an empty environment and use it outside the repository."""
     environment(session)
@@ -149,7 +150,7 @@ def wheel(session: nox.Session) -> None:
     run(session, "pytest", options, "tests/wheel", *session.posargs)
 
 
-@nox.session(python=False)
+@nox.session
 def lint(session: nox.Session) -> None:
     """Ruff, mypy --strict and the import directions."""
     environment(session)
@@ -159,28 +160,28 @@ def lint(session: nox.Session) -> None:
     session.run(str(BIN / "lint-imports"), "--no-cache", external=True)
 
 
-@nox.session(python=False)
+@nox.session
 def ledger(session: nox.Session) -> None:
     """Count what is proved: one table."""
     environment(session)
     run(session, "dlbook.publishing.ledger")
 
 
-@nox.session(python=False)
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the book and the README state, and record it with machine and date."""
     environment(session)
     run(session, "tests.benchmarks.digits", *session.posargs)
 
 
-@nox.session(python=False)
+@nox.session
 def thorough(session: nox.Session) -> None:
     """Run what is too long for every change, and record the results."""
     environment(session)
     run(session, "tests.benchmarks.thorough", *session.posargs)
 
 
-@nox.session(python=False)
+@nox.session
 def lock(session: nox.Session) -> None:
     """Refresh constraints.txt with the newest of everything but torch, which stays as pinned.
 
