@@ -4,10 +4,12 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -60,3 +62,12 @@ def test_no_version_is_admitted_that_is_older_than_the_tested_one() -> None:
     for requirement in PROJECT["project"]["dependencies"]:
         name, bound = re.fullmatch(r"([\w-]+)>=([\w.]+)", requirement).groups()  # type: ignore[union-attr]  # a requirement of another form shall fail
         assert bound == pinned[name.lower()], f"{requirement}: tested with {pinned[name.lower()]}"
+
+
+def test_every_pin_can_be_installed_by_the_oldest_python() -> None:
+    """Debian's Python is 3.11.2, and some releases ask for 3.11.5."""
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=") + ".0"
+    for line in (ROOT / "constraints.txt").read_text().split():
+        name, version = line.split("==")
+        wanted = metadata.distribution(name).metadata["Requires-Python"] or ""
+        assert SpecifierSet(wanted).contains(oldest), f"{name} {version} wants Python {wanted}"
