@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from doctest import ELLIPSIS, SKIP
+from doctest import ELLIPSIS, SKIP, Example
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ class DigitsShown(OutputChecker):
             pieces += [got[end : g.start()], w[0] if _rounds_to(g[0], w) else g[0]]
             end = g.end()
         return "".join([*pieces, got[end:]])
+
+    def output_difference(self, example: Example, got: str, optionflags: int) -> str:
+        """Show what was expected and what came, and say how to mend it."""
+        remedy = "Mend the page if the code is right, the code if the page says what was meant.\n"
+        return super().output_difference(example, got, optionflags) + remedy
 
 
 def _rounds_to(got: str, want: re.Match[str]) -> bool:

@@ -42,15 +42,16 @@ WRONG = list(wrong_outputs())
 
 
 @pytest.mark.parametrize(("old", "new", "what"), WRONG, ids=[what for *_, what in WRONG])
-def test_wrong_output_fails_and_names_file_and_line(
+def test_wrong_output_fails_and_names_file_line_and_remedy(
     root: Path, old: str, new: str, what: str
 ) -> None:
     small_book.plant(root, "book/neuron.md", old, new)
     prompt = ">>> sqrt(2) * 2" if old == "2.83" else f"{new.splitlines()[0]}"
     line = small_book.line_of(root, "book/neuron.md", prompt)
     line -= 0 if ">>>" in prompt else 1
-    with pytest.raises(SybilFailure, match=rf"neuron\.md, line {line}, column"):
+    with pytest.raises(SybilFailure, match=rf"neuron\.md, line {line}, column") as failed:
         run(root)
+    assert "Mend the page" in str(failed.value) or what.startswith("an error")
 
 
 def test_more_digits_than_shown_are_no_error(root: Path) -> None:
