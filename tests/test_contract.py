@@ -120,8 +120,8 @@ def test_value_form_computes_what_forward_computes(case: Case) -> None:
 def test_a_batch_of_none_is_taken_by_maps_and_refused_by_losses(case: Case) -> None:
     rng = np.random.default_rng(0)
     arguments = case.draw(rng, Sizes(0, 3, 2))
-    if isinstance(case.forward(*case.draw(rng, SIZES))[0], float):
-        with pytest.raises(ValueError, match="expected at least one entry"):
+    if not case.takes_none or isinstance(case.forward(*case.draw(rng, SIZES))[0], float):
+        with pytest.raises(ValueError, match="expected at least (one|two) entr"):
             case.forward(*arguments)
         return
     output, cache = case.forward(*arguments)
@@ -205,7 +205,7 @@ def public_functions() -> Iterator[Callable[..., Any]]:
 
 
 def submodules(package: ModuleType) -> list[ModuleType]:
-    found = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     return [importlib.import_module(module.name) for module in found]
 
 

@@ -11,7 +11,7 @@ from dlbook.publishing.book import Book
 def public_functions(book: Book, place: str) -> Iterator[tuple[str, str]]:
     """Yield name and docstring of all public functions and methods in a file or folder."""
     path = book.path(place)
-    for file in [path] if path.suffix else sorted(path.glob("*.py")):
+    for file in [path] if path.suffix else sorted(path.rglob("*.py")):
         if file.is_file():
             yield from _documented(ast.parse(file.read_text(encoding="utf-8")), "")
 
