@@ -161,7 +161,7 @@ Spoiled = Iterator[tuple[str, Any, type[Exception]]]
 
 def spoiled(function: Callable[..., Any], arguments: tuple[np.ndarray, ...]) -> Spoiled:
     """Spoil one argument at a time, in every way that the stated shapes let show."""
-    names = list(inspect.signature(function).parameters)
+    names = list(inspect.signature(function).parameters)[: len(arguments)]
     stated = [Stated(function).shape("parameters", name) for name in names]
     symbols = [re.findall(r"\w+|\.\.\.", shape[1]) if shape else [] for shape in stated]
     for i, (name, array) in enumerate(zip(names, arguments, strict=True)):
