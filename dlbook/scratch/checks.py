@@ -295,8 +295,8 @@ def check_number(name: str, value: float, low: float, high: float = math.inf) ->
         raise ValueError(f"expected {name} from {low} up and {limit}, got {value}")
 
 
-def check_whole(name: str, value: int) -> None:
-    """Refuse anything but a whole number from 1 up.
+def check_whole(name: str, value: int, least: int = 1) -> None:
+    """Refuse anything but a whole number from ``least`` up.
 
     Parameters
     ----------
@@ -304,13 +304,15 @@ def check_whole(name: str, value: int) -> None:
         What the message calls the number.
     value : int
         The number.
+    least : int, default 1
+        The least number allowed.
 
     Raises
     ------
     TypeError
         If it is not an integer; the message gives what it is.
     ValueError
-        If it is below 1; the message gives it.
+        If it is below ``least``; the message gives it.
 
     Examples
     --------
@@ -320,8 +322,8 @@ def check_whole(name: str, value: int) -> None:
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"expected {name} of at least 1, got {value}")
+    if value < least:
+        raise ValueError(f"expected {name} of at least {least}, got {value}")
 
 
 def check_generator(rng: np.random.Generator) -> None:
