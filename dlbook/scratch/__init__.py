@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
 from dlbook.scratch.losses import binary_cross_entropy_with_logits, cross_entropy, mse
-from dlbook.scratch.optimizers import SGD, Adam
+from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dlbook.scratch.training import evaluate, fit
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "Linear",
+    "RMSprop",
     "ReLU",
     "Sequential",
     "Sigmoid",

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.random import Generator
 
 from dlbook.scratch import (
+    blocks,
     checks,
+    clipping,
     gradcheck,
     initialization,
     layers,
@@ -18,6 +20,7 @@ from dlbook.scratch import (
     neuron,
     optimizers,
     training,
+    updates,
 )
 from tests.cases.common import Calls, Sizes, classes, logits
 
@@ -41,6 +44,23 @@ def call_fit(rng: Generator, s: Sizes) -> partial[Any]:
     X, Y = examples_for_network(rng, s)
     loop = partial(training.fit, model, losses.mse, sgd, X, Y, rng=rng, progress=False)
     return partial(loop, epochs=1, batch_size=2, validation=(X, Y))
+
+
+def alike(rng: Generator, s: Sizes, number: int) -> list[np.ndarray]:
+    """Draw arrays of one shape, none below 0, as a running mean of squares is not."""
+    return [*rng.uniform(0.1, 1.0, size=(number, s.n, s.d_out))]
+
+
+def call_gather(rng: Generator, s: Sizes) -> partial[Any]:
+    w = logits(rng, s)
+    (block,) = blocks.cut([w], states=1)
+    return partial(blocks.Block.gather, block, [w], out=np.empty(w.size + 1))
+
+
+def call_subtract(rng: Generator, s: Sizes) -> partial[Any]:
+    w = logits(rng, s)
+    (block,) = blocks.cut([w], states=1)
+    return partial(blocks.Block.subtract, block, rng.normal(size=w.size), [w])
 
 
 CALLS: Calls = {
@@ -95,12 +115,26 @@ CALLS: Calls = {
         lr=0.01,
         steps=s.d_out,
     ),
-    optimizers.SGD.step: lambda rng, s: partial(
-        optimizers.SGD.step, optimizers.SGD([logits(rng, s)], lr=0.1), [logits(rng, s)]
+    blocks.Block.gather: call_gather,
+    blocks.Block.subtract: call_subtract,
+    blocks.cut: lambda rng, s: partial(blocks.cut, [logits(rng, s)], states=2, capacity=2),
+    clipping.clip_by_norm: lambda rng, s: partial(clipping.clip_by_norm, [logits(rng, s)], 0.5),
+    clipping.clip_by_value: lambda rng, s: partial(clipping.clip_by_value, [logits(rng, s)], 0.5),
+    optimizers.Optimizer.step: lambda rng, s: partial(
+        optimizers.Optimizer.step, optimizers.RMSprop([logits(rng, s)]), [logits(rng, s)]
     ),
-    optimizers.Adam.step: lambda rng, s: partial(
-        optimizers.Adam.step, optimizers.Adam([logits(rng, s)]), [logits(rng, s)]
+    optimizers.AdamW.step: lambda rng, s: partial(
+        optimizers.AdamW.step, optimizers.AdamW([logits(rng, s)]), [logits(rng, s)]
     ),
+    updates.sgd_update: lambda rng, s: partial(updates.sgd_update, *alike(rng, s, 3), lr=0.1),
+    updates.adagrad_update: lambda rng, s: partial(
+        updates.adagrad_update, *alike(rng, s, 3), lr=0.1
+    ),
+    updates.rmsprop_update: lambda rng, s: partial(
+        updates.rmsprop_update, *alike(rng, s, 4), lr=0.1
+    ),
+    updates.adam_update: lambda rng, s: partial(updates.adam_update, *alike(rng, s, 4), t=1),
+    updates.adamw_update: lambda rng, s: partial(updates.adamw_update, *alike(rng, s, 4), t=1),
     training.evaluate: lambda rng, s: partial(
         training.evaluate, network(rng, s), losses.mse, *examples_for_network(rng, s)
     ),
@@ -110,5 +144,4 @@ CALLS: Calls = {
 WITHOUT_CALL: dict[Callable[..., Any], str] = {
     layers.Layer.forward: "says what every layer promises; the layers are called",
     layers.Layer.backward: "the same",
-    optimizers.Optimizer.step: "says what every optimizer promises; the optimizers are called",
 }
