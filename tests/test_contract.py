@@ -31,7 +31,7 @@ SIZES = Sizes(4, 3, 2)
 
 
 def named(function: Callable[..., Any], *arguments: Any, **options: Any) -> dict[str, Any]:
-    return inspect.signature(function).bind(*arguments, **options).arguments
+    return inspect.signature(function).bind_partial(*arguments, **options).arguments
 
 
 def hold_gradient(case: Case, sizes: Sizes, seed: int) -> None:
@@ -121,12 +121,12 @@ def test_a_batch_of_none_is_taken_by_maps_and_refused_by_losses(case: Case) -> N
     rng = np.random.default_rng(0)
     arguments = case.draw(rng, Sizes(0, 3, 2))
     if not case.takes_none or isinstance(case.forward(*case.draw(rng, SIZES))[0], float):
-        with pytest.raises(ValueError, match="expected at least (one|two) entr"):
+        with pytest.raises(ValueError, match=r"expected at least (one|two) entr"):
             case.forward(*arguments)
         return
     output, cache = case.forward(*arguments)
     gradients = case.gradients(case.upstream(rng, output), cache)
-    assert [g.shape for g in gradients] == [a.shape for a in arguments]
+    assert [g.shape for g in gradients] == [a.shape for a in arguments[: len(gradients)]]
 
 
 @each_case
@@ -220,7 +220,9 @@ def has_arrays(function: Callable[..., Any]) -> bool:
 
 def test_no_public_function_of_arrays_is_without_a_case() -> None:
     known = {*CALLS, *WITHOUT_CALL}
-    known |= {f for case in CASES for f in (case.forward, case.backward, case.value) if f}
+    known |= {
+        inspect.unwrap(f) for case in CASES for f in (case.forward, case.backward, case.value) if f
+    }
     without = [
         f"{f.__module__}.{f.__qualname__}"
         for f in public_functions()
@@ -230,7 +232,7 @@ def test_no_public_function_of_arrays_is_without_a_case() -> None:
 
 
 def test_no_backward_pass_is_without_a_case() -> None:
-    checked = {case.backward for case in CASES}
+    checked = {inspect.unwrap(case.backward) for case in CASES}
     without = [
         f.__name__
         for f in public_functions()

@@ -10,7 +10,16 @@ that its docstring states.
 
 from __future__ import annotations
 
-from tests.cases import activations, autograd, convolution, data, losses, maps, training
+from tests.cases import (
+    activations,
+    autograd,
+    convolution,
+    data,
+    losses,
+    maps,
+    normalization,
+    training,
+)
 from tests.cases.common import Calls, Case, Draw, Refusal, Sizes, on_random_shapes
 from tests.cases.training import WITHOUT_CALL
 
@@ -26,10 +35,23 @@ __all__ = [
     "on_random_shapes",
 ]
 
-CASES = [case for module in (maps, convolution, activations, losses) for case in module.CASES]
+CASES = [
+    case
+    for module in (maps, convolution, normalization, activations, losses)
+    for case in module.CASES
+]
 
 CALLS: Calls = {
     function: draw
-    for module in (autograd, maps, convolution, activations, losses, data, training)
+    for module in (
+        autograd,
+        maps,
+        convolution,
+        normalization,
+        activations,
+        losses,
+        data,
+        training,
+    )
     for function, draw in module.CALLS.items()
 }
