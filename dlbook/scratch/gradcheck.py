@@ -210,8 +210,8 @@ def _told(by_hand: float, measured: float, error: float, tolerance: float) -> st
     return (
         f"along a random direction the backward pass gives {by_hand:.9g}, finite differences "
         f"{measured:.9g}; relative error {error:.1e}, allowed {tolerance:.1e}. Their quotient is "
-        f"{quotient}: a whole number or a fraction hints at a lost factor or mean, −1 at a sign, anything else at a "
-        "wrong term or a transpose"
+        f"{quotient}: a whole number or a fraction hints at a lost factor or mean, −1 at a sign, "
+        "anything else at a wrong term or a transpose"
     )
 
 
