@@ -12,7 +12,7 @@ from __future__ import annotations
 from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
 from dlbook.scratch.losses import binary_cross_entropy_with_logits, cross_entropy, mse
 from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from dlbook.scratch.training import evaluate, fit
+from dlbook.scratch.training import evaluate, fit, predict
 
 __all__ = [
     "SGD",
@@ -30,4 +30,5 @@ __all__ = [
     "fit",
     "mlp",
     "mse",
+    "predict",
 ]

@@ -17,7 +17,7 @@ from dlbook.scratch.activations import (
 )
 from dlbook.scratch.checks import Array
 from dlbook.scratch.initialization import he_normal, xavier_normal
-from dlbook.scratch.linear import linear_backward, linear_forward
+from dlbook.scratch.linear import linear_backward, linear_forward, linear_parameter_gradients
 
 __all__ = ["Activation", "Layer", "Linear", "ReLU", "Sequential", "Sigmoid", "mlp"]
 
@@ -85,6 +85,18 @@ class Layer:
             Derivative of the loss with respect to the inputs.
         """
         raise NotImplementedError
+
+    def backward_parameters(self, dZ: Array) -> None:
+        """Go back as ``backward`` does, for the parameters' gradients alone.
+
+        The first layer of a network needs no more: nothing learns from the gradient of the data.
+
+        Parameters
+        ----------
+        dZ : ndarray of shape (n, ...)
+            Derivative of the loss with respect to the outputs.
+        """
+        self.backward(dZ)
 
 
 class Linear(Layer):
@@ -185,6 +197,21 @@ class Linear(Layer):
         """
         dX, *self._gradients = linear_backward(dZ, self.cache)
         return dX
+
+    def backward_parameters(self, dZ: Array) -> None:
+        """Compute dW and db, as ``linear_parameter_gradients`` does, and keep them.
+
+        Parameters
+        ----------
+        dZ : ndarray of shape (n, d_out)
+            Derivative of the loss with respect to the outputs.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As ``backward``.
+        """
+        self._gradients = [*linear_parameter_gradients(dZ, self.cache)]
 
 
 class Activation(Layer):
@@ -361,6 +388,24 @@ class Sequential(Layer):
         for layer in reversed(self.layers):
             dZ = layer.backward(dZ)
         return dZ
+
+    def backward_parameters(self, dZ: Array) -> None:
+        """Go back through all layers, the last one first; spare the gradient of the inputs.
+
+        Parameters
+        ----------
+        dZ : ndarray of shape (n, ...)
+            Derivative of the loss with respect to the outputs of the last layer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As the layers.
+        """
+        first, *others = self.layers
+        for layer in reversed(others):
+            dZ = layer.backward(dZ)
+        first.backward_parameters(dZ)
 
 
 def _leaves(layer: Layer) -> list[Layer]:

@@ -13,12 +13,15 @@ from dlbook.scratch import (
     blocks,
     checks,
     clipping,
+    evaluation,
     gradcheck,
     initialization,
     layers,
+    linear,
     losses,
     neuron,
     optimizers,
+    rates,
     training,
     updates,
 )
@@ -36,6 +39,20 @@ def examples_for_network(rng: Generator, s: Sizes) -> tuple[np.ndarray, np.ndarr
 def backward_of(layer: layers.Layer, rng: Generator, X: np.ndarray) -> partial[Any]:
     """Call the backward pass of a layer after a forward pass."""
     return partial(type(layer).backward, layer, rng.normal(size=layer.forward(X).shape))
+
+
+def went_forward(layer: Any, rng: Generator, X: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Return a layer after a forward pass, and a gradient to go back with."""
+    return layer, rng.normal(size=layer.forward(X).shape)
+
+
+def run_of(model: layers.Layer) -> tuple[layers.Layer, losses.Loss, optimizers.Optimizer]:
+    return model, losses.mse, optimizers.SGD(model.parameters)
+
+
+def call_lr_range_test(rng: Generator, s: Sizes) -> partial[Any]:
+    run = (*run_of(network(rng, s)), *examples_for_network(rng, s))
+    return partial(rates.lr_range_test, *run, batch_size=2, rng=rng)
 
 
 def call_fit(rng: Generator, s: Sizes) -> partial[Any]:
@@ -135,8 +152,39 @@ CALLS: Calls = {
     ),
     updates.adam_update: lambda rng, s: partial(updates.adam_update, *alike(rng, s, 4), t=1),
     updates.adamw_update: lambda rng, s: partial(updates.adamw_update, *alike(rng, s, 4), t=1),
-    training.evaluate: lambda rng, s: partial(
-        training.evaluate, network(rng, s), losses.mse, *examples_for_network(rng, s)
+    linear.linear_parameter_gradients: lambda rng, s: partial(
+        linear.linear_parameter_gradients,
+        logits(rng, s),
+        (rng.normal(size=(s.n, s.d_in)), rng.normal(size=(s.d_in, s.d_out))),
+    ),
+    layers.Layer.backward_parameters: lambda rng, s: partial(
+        layers.Layer.backward_parameters, *went_forward(layers.ReLU(), rng, logits(rng, s))
+    ),
+    layers.Linear.backward_parameters: lambda rng, s: partial(
+        layers.Linear.backward_parameters,
+        *went_forward(
+            layers.Linear(s.d_in, s.d_out, rng=rng, dtype=np.float64),
+            rng,
+            rng.normal(size=(s.n, s.d_in)),
+        ),
+    ),
+    layers.Sequential.backward_parameters: lambda rng, s: partial(
+        layers.Sequential.backward_parameters,
+        *went_forward(network(rng, s), rng, rng.normal(size=(s.n, s.d_in))),
+    ),
+    evaluation.evaluate: lambda rng, s: partial(
+        evaluation.evaluate, network(rng, s), losses.mse, *examples_for_network(rng, s)
+    ),
+    evaluation.predict: lambda rng, s: partial(
+        evaluation.predict, network(rng, s), examples_for_network(rng, s)[0], batch_size=2
+    ),
+    evaluation.share_right: lambda rng, s: partial(
+        evaluation.share_right, losses.cross_entropy, logits(rng, s), classes(rng, s)
+    ),
+    rates.lr_range_test: call_lr_range_test,
+    training.check_run: lambda rng, s: partial(training.check_run, *run_of(network(rng, s))),
+    training.train_step: lambda rng, s: partial(
+        training.train_step, *run_of(network(rng, s)), *examples_for_network(rng, s)
     ),
     training.fit: call_fit,
 }
