@@ -15,6 +15,7 @@ from tests.cases import (
     autograd,
     convolution,
     data,
+    layers,
     losses,
     maps,
     normalization,
@@ -50,6 +51,7 @@ CALLS: Calls = {
         normalization,
         activations,
         losses,
+        layers,
         data,
         training,
     )

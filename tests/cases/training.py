@@ -26,24 +26,11 @@ from dlbook.scratch import (
     updates,
 )
 from tests.cases.common import Calls, Sizes, classes, logits
-
-
-def network(rng: Generator, s: Sizes) -> layers.Sequential:
-    return layers.mlp([s.d_in, 3, s.d_out], rng=rng, dtype=np.float64)
+from tests.cases.layers import network
 
 
 def examples_for_network(rng: Generator, s: Sizes) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(s.n, s.d_in)), logits(rng, s)
-
-
-def backward_of(layer: layers.Layer, rng: Generator, X: np.ndarray) -> partial[Any]:
-    """Call the backward pass of a layer after a forward pass."""
-    return partial(type(layer).backward, layer, rng.normal(size=layer.forward(X).shape))
-
-
-def went_forward(layer: Any, rng: Generator, X: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Return a layer after a forward pass, and a gradient to go back with."""
-    return layer, rng.normal(size=layer.forward(X).shape)
 
 
 def run_of(model: layers.Layer) -> tuple[layers.Layer, losses.Loss, optimizers.Optimizer]:
@@ -105,26 +92,6 @@ CALLS: Calls = {
     initialization.xavier_uniform: lambda rng, s: partial(
         initialization.xavier_uniform, s.d_in, s.d_out, rng=rng
     ),
-    layers.Linear.forward: lambda rng, s: partial(
-        layers.Linear.forward,
-        layers.Linear(s.d_in, s.d_out, rng=rng, dtype=np.float64),
-        rng.normal(size=(s.n, s.d_in)),
-    ),
-    layers.Linear.backward: lambda rng, s: backward_of(
-        layers.Linear(s.d_in, s.d_out, rng=rng, dtype=np.float64),
-        rng,
-        rng.normal(size=(s.n, s.d_in)),
-    ),
-    layers.Activation.forward: lambda rng, s: partial(
-        layers.Activation.forward, layers.ReLU(), logits(rng, s)
-    ),
-    layers.Activation.backward: lambda rng, s: backward_of(layers.Sigmoid(), rng, logits(rng, s)),
-    layers.Sequential.forward: lambda rng, s: partial(
-        layers.Sequential.forward, network(rng, s), rng.normal(size=(s.n, s.d_in))
-    ),
-    layers.Sequential.backward: lambda rng, s: backward_of(
-        network(rng, s), rng, rng.normal(size=(s.n, s.d_in))
-    ),
     neuron.descend: lambda rng, s: partial(
         neuron.descend,
         rng.normal(size=(s.n, s.d_in)),
@@ -156,21 +123,6 @@ CALLS: Calls = {
         linear.linear_parameter_gradients,
         logits(rng, s),
         (rng.normal(size=(s.n, s.d_in)), rng.normal(size=(s.d_in, s.d_out))),
-    ),
-    layers.Layer.backward_parameters: lambda rng, s: partial(
-        layers.Layer.backward_parameters, *went_forward(layers.ReLU(), rng, logits(rng, s))
-    ),
-    layers.Linear.backward_parameters: lambda rng, s: partial(
-        layers.Linear.backward_parameters,
-        *went_forward(
-            layers.Linear(s.d_in, s.d_out, rng=rng, dtype=np.float64),
-            rng,
-            rng.normal(size=(s.n, s.d_in)),
-        ),
-    ),
-    layers.Sequential.backward_parameters: lambda rng, s: partial(
-        layers.Sequential.backward_parameters,
-        *went_forward(network(rng, s), rng, rng.normal(size=(s.n, s.d_in))),
     ),
     evaluation.evaluate: lambda rng, s: partial(
         evaluation.evaluate, network(rng, s), losses.mse, *examples_for_network(rng, s)
