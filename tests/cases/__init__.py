@@ -15,6 +15,7 @@ from tests.cases import (
     autograd,
     convolution,
     data,
+    estimators,
     layers,
     losses,
     maps,
@@ -54,6 +55,7 @@ CALLS: Calls = {
         layers,
         data,
         training,
+        estimators,
     )
     for function, draw in module.CALLS.items()
 }
