@@ -14,8 +14,13 @@ from torch.nn import functional as F  # noqa: N812  # PyTorch's own name for it
 from dlbook.data import make_blobs, make_moons
 from dlbook.history import History
 from dlbook.scratch.checks import check_arrays, trusted
-from dlbook.scratch.layers import Linear, Sequential, mlp
-from dlbook.scratch.linear import linear_backward, linear_forward, linear_parameter_gradients
+from dlbook.scratch.layers import BatchNorm1d, Linear, ReLU, Sequential, mlp
+from dlbook.scratch.linear import (
+    linear_backward,
+    linear_forward,
+    linear_input_gradient,
+    linear_parameter_gradients,
+)
 from dlbook.scratch.losses import (
     Loss,
     binary_cross_entropy_with_logits,
@@ -369,22 +374,24 @@ def test_trust_ends_with_its_block_even_if_it_fails() -> None:
         check_arrays(Z=(np.zeros(2), "n, k"))
 
 
-def test_gradients_of_the_parameters_alone_are_those_of_the_whole_backward_pass() -> None:
+def test_the_gradients_of_the_layers_are_those_of_the_derivation() -> None:
     X, W, b = rng(0).normal(size=(5, 3)), rng(1).normal(size=(3, 2)), np.zeros(2)
     Z, cache = linear_forward(X, W, b)
     dZ = rng(2).normal(size=Z.shape)
-    for alone, whole in zip(
-        linear_parameter_gradients(dZ, cache), linear_backward(dZ, cache)[1:], strict=True
-    ):
-        assert_array_equal(alone, whole)
-    model = mlp([3, 4, 2], rng=rng(), dtype=np.float64)
+    parts = (linear_input_gradient(dZ, cache), *linear_parameter_gradients(dZ, cache))
+    for part, derived in zip(parts, linear_backward(dZ, cache), strict=True):
+        assert_allclose(part, derived, rtol=1e-13)
+
+
+def test_sparing_the_gradient_of_the_inputs_changes_no_other() -> None:
+    model, X = mlp([3, 4, 2], rng=rng(), dtype=np.float64), rng(0).normal(size=(5, 3))
+    dZ = rng(2).normal(size=(5, 2))
     model.forward(X)
     model.backward(dZ)
-    whole_run = [g.copy() for g in model.gradients]
-    model.forward(X)
+    whole = [g.copy() for g in model.gradients]
     model.backward_parameters(dZ)
-    for alone, whole in zip(model.gradients, whole_run, strict=True):
-        assert_array_equal(alone, whole)
+    for alone, kept in zip(model.gradients, whole, strict=True):
+        assert_array_equal(alone, kept)
 
 
 def test_a_range_test_leaves_everything_as_it_is_and_stops_when_the_loss_blows_up() -> None:
@@ -428,3 +435,18 @@ def test_a_range_test_refuses_bad_input(
         lr_range_test(
             model, cross_entropy, SGD(model.parameters), np.zeros((6, 2), np.float32), **given
         )
+
+
+def test_the_best_epoch_has_its_running_statistics_back_too() -> None:
+    X, y = make_blobs(30, k=3, spread=2.0, rng=rng(5))
+    model = Sequential(Linear(2, 4, rng=rng()), BatchNorm1d(4), ReLU(), Linear(4, 3, rng=rng(1)))
+    rates = iter([0.1] * 2 + [50.0] * 8)
+    history = fit(
+        model, cross_entropy, SGD(model.parameters), X, y,
+        epochs=5, batch_size=15, rng=rng(), validation=(X, y), patience=9, progress=False,
+        schedule=lambda t: next(rates),
+    )  # fmt: skip
+    losses = history["validation_loss"]
+    assert losses[0] == min(losses) < losses[-1]
+    assert evaluate(model, cross_entropy, X, y)["loss"] == losses[0]
+    assert model.buffers[-1] == 2, "two batches had been seen"

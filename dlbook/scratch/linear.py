@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dlbook.scratch.checks import Array, check_arrays
+from dlbook.scratch.reductions import column_sum
 
-__all__ = ["linear_backward", "linear_forward", "linear_parameter_gradients"]
+__all__ = [
+    "linear_backward",
+    "linear_forward",
+    "linear_input_gradient",
+    "linear_parameter_gradients",
+]
 
 Cache = tuple[Array, Array]
 
@@ -103,6 +109,40 @@ def linear_backward(dZ: Array, cache: Cache) -> tuple[Array, Array, Array]:
     return dX, dW, db
 
 
+def linear_input_gradient(dZ: Array, cache: Cache) -> Array:
+    """Carry the gradient of the loss back to X alone.
+
+    dX = dZ Wᵀ
+
+    Parameters
+    ----------
+    dZ : ndarray of shape (n, d_out)
+        Upstream gradient: the derivative of the loss with respect to Z.
+    cache : tuple
+        What ``linear_forward`` returned: X of shape (n, d_in) and W of shape (d_in, d_out).
+
+    Returns
+    -------
+    ndarray of shape (n, d_in)
+        Derivative of the loss with respect to X.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``linear_backward``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, W, b = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([5.0])
+    >>> linear_input_gradient(np.array([[10.0]]), linear_forward(X, W, b)[1])
+    array([[30., 40.]])
+    """
+    X, W = cache
+    check_arrays(X=(X, "n, d_in"), W=(W, "d_in, d_out"), dZ=(dZ, "n, d_out"))
+    return dZ @ W.T
+
+
 def linear_parameter_gradients(dZ: Array, cache: Cache) -> tuple[Array, Array]:
     """Carry the gradient of the loss back to W and b alone: a third of the products less.
 
@@ -141,4 +181,4 @@ def linear_parameter_gradients(dZ: Array, cache: Cache) -> tuple[Array, Array]:
     """
     X, W = cache
     check_arrays(X=(X, "n, d_in"), W=(W, "d_in, d_out"), dZ=(dZ, "n, d_out"))
-    return X.T @ dZ, dZ.sum(axis=0)
+    return X.T @ dZ, column_sum(dZ)

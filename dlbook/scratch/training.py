@@ -176,8 +176,8 @@ def _learn_batch(
     """Learn from one batch, and add what was measured to the sums over the examples."""
     if rates is not None:
         next(rates)
-    targets = y[batch]
-    value, Z = learn(X[batch], targets)
+    targets = y.take(batch, axis=0)
+    value, Z = learn(X.take(batch, axis=0), targets)
     sums["loss"] += len(batch) * value
     for name, share in share_right(loss, Z, targets).items():
         sums[name] += len(batch) * share
@@ -206,7 +206,7 @@ def _clipping(max_norm: float | None, clip_value: float | None) -> Clip | None:
 
 
 class _Best:
-    """The parameters of the epoch with the lowest validation loss."""
+    """The parameters and buffers of the epoch with the lowest validation loss."""
 
     def __init__(self, model: Layer, patience: int | None) -> None:
         self.model = model
@@ -221,13 +221,17 @@ class _Best:
         if loss < self.loss:
             self.loss = loss
             self.waited = 0
-            self.kept = [w.copy() for w in self.model.parameters]
+            self.kept = [array.copy() for array in self._arrays()]
         return self.waited == self.patience
 
     def restore(self) -> None:
         """Put the best parameters back, if any were kept."""
-        for w, best in zip(self.model.parameters, self.kept, strict=bool(self.kept)):
-            w[...] = best
+        if self.kept:
+            for array, best in zip(self._arrays(), self.kept, strict=True):
+                array[...] = best
+
+    def _arrays(self) -> list[Array]:
+        return [*self.model.parameters, *self.model.buffers]
 
 
 def train_step(

@@ -22,6 +22,7 @@ from dlbook.scratch import (
     neuron,
     optimizers,
     rates,
+    reductions,
     training,
     updates,
 )
@@ -119,6 +120,14 @@ CALLS: Calls = {
     ),
     updates.adam_update: lambda rng, s: partial(updates.adam_update, *alike(rng, s, 4), t=1),
     updates.adamw_update: lambda rng, s: partial(updates.adamw_update, *alike(rng, s, 4), t=1),
+    linear.linear_input_gradient: lambda rng, s: partial(
+        linear.linear_input_gradient,
+        logits(rng, s),
+        (rng.normal(size=(s.n, s.d_in)), rng.normal(size=(s.d_in, s.d_out))),
+    ),
+    reductions.column_sum: lambda rng, s: partial(reductions.column_sum, logits(rng, s)),
+    reductions.row_max: lambda rng, s: partial(reductions.row_max, logits(rng, s)),
+    reductions.row_sum: lambda rng, s: partial(reductions.row_sum, logits(rng, s)),
     linear.linear_parameter_gradients: lambda rng, s: partial(
         linear.linear_parameter_gradients,
         logits(rng, s),

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from dlbook.scratch.checks import Array
 from dlbook.scratch.initialization import he_normal
 from dlbook.scratch.layers.base import Layer
-from dlbook.scratch.linear import linear_backward, linear_forward, linear_parameter_gradients
+from dlbook.scratch.linear import linear_forward, linear_input_gradient, linear_parameter_gradients
 from dlbook.scratch.state import State
 
 __all__ = ["Linear"]
@@ -117,8 +117,8 @@ class Linear(Layer):
         ValueError, TypeError
             As ``linear_backward``, and ValueError if there was no forward pass.
         """
-        dX, *self._gradients = linear_backward(dZ, self.cache)
-        return dX
+        self.backward_parameters(dZ)
+        return linear_input_gradient(dZ, self.cache)
 
     def backward_parameters(self, dZ: Array) -> None:
         """Compute dW and db, as ``linear_parameter_gradients`` does, and keep them.

@@ -17,6 +17,7 @@ from dlbook.scratch.checks import (
     check_number,
 )
 from dlbook.scratch.losses.pairs import Loss, check_reduction, check_some
+from dlbook.scratch.reductions import row_max, row_sum
 
 __all__ = [
     "cross_entropy",
@@ -72,8 +73,8 @@ def cross_entropy_forward(Z: Array, y: Labels) -> tuple[float, tuple[Array, Labe
     check_labels(y, Z)
     check_some(Z)
     n = len(y)
-    shifted = Z - Z.max(axis=1, keepdims=True)  # (n, k), at most 0
-    log_P = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # (n, k)
+    shifted = Z - row_max(Z)  # (n, k), at most 0
+    log_P = shifted - np.log(row_sum(np.exp(shifted)))  # (n, k)
     loss = -log_P[np.arange(n), y].mean()
     return float(loss), (log_P, y)
 
