@@ -65,6 +65,12 @@ class Conv2d(Operation):
     TypeError
         If a number is not whole, or ``rng`` not a Generator.
 
+    Notes
+    -----
+    He's and LeCun's rules look at d_in alone and start as PyTorch's do. Xavier's also counts the
+    outputs that an input has a share in, of which ``torch.nn.init`` takes c_out · size², and this
+    layer c_out.
+
     Examples
     --------
     >>> layer = Conv2d(1, 8, 3, padding=1, rng=np.random.default_rng(0))
