@@ -27,47 +27,34 @@ def statistics(rng: Generator, s: Sizes) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=s.d_in), rng.uniform(0.1, 2, size=s.d_in)
 
 
-def batch_norm_case(*, images: bool, **options: float) -> Case:
-    def theirs(X: Any, gamma: Any, beta: Any) -> torch.Tensor:
-        return F.batch_norm(X, None, None, gamma, beta, training=True, **options)
-
-    return Case(
-        with_options(normalization.batch_norm_forward, **options),
-        normalization.batch_norm_backward,
-        torch=theirs,
-        draw=lambda rng, s: (batch(rng, s, images=images), *affine(rng, s.d_in)),
-        refusals=(
-            Refusal(
-                "a batch of one",
-                lambda X, gamma, beta: (X[:1, :, :1, :1] if images else X[:1], gamma, beta),
-                r"at least two entries of each feature, got X of shape \(1, ",
-            ),
-        ),
-        takes_none=False,
-    )
+def torch_batch_norm(X: Any, gamma: Any, beta: Any, **options: Any) -> torch.Tensor:
+    return F.batch_norm(X, None, None, gamma, beta, training=True, **options)
 
 
-def fixed_norm_case(*, images: bool, **options: float) -> Case:
-    def theirs(X: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> torch.Tensor:
-        return F.batch_norm(X, mean.detach(), variance.detach(), gamma, beta, **options)  # type: ignore[arg-type]  # eps alone
+def torch_fixed_norm(
+    X: Any, gamma: Any, beta: Any, mean: Any, variance: Any, **options: Any
+) -> torch.Tensor:
+    return F.batch_norm(X, mean.detach(), variance.detach(), gamma, beta, **options)
 
-    return Case(
-        with_options(normalization.fixed_norm_forward, **options),
-        normalization.fixed_norm_backward,
-        torch=theirs,
-        draw=lambda rng, s: (
-            batch(rng, s, images=images),
-            *affine(rng, s.d_in),
-            *statistics(rng, s),
-        ),
-        refusals=(
-            Refusal(
-                "a variance below 0",
-                lambda X, gamma, beta, mean, variance: (X, gamma, beta, mean, -variance),
-                "expected variances from 0 up, got -",
-            ),
-        ),
-    )
+
+def rows(rng: Generator, s: Sizes) -> tuple[np.ndarray, ...]:
+    return batch(rng, s, images=False), *affine(rng, s.d_in)
+
+
+def images(rng: Generator, s: Sizes) -> tuple[np.ndarray, ...]:
+    return batch(rng, s, images=True), *affine(rng, s.d_in)
+
+
+ONE_ROW = Refusal(
+    "a batch of one",
+    lambda X, gamma, beta: (X[:1], gamma, beta),
+    r"at least two entries of each feature, got X of shape \(1, ",
+)
+BELOW_ZERO = Refusal(
+    "a variance below 0",
+    lambda X, gamma, beta, mean, variance: (X, gamma, beta, mean, -variance),
+    "expected variances from 0 up, got -",
+)
 
 
 def rows_of_features(rng: Generator, s: Sizes) -> tuple[np.ndarray, ...]:
@@ -91,11 +78,34 @@ def leave_the_same_out_in_torch(X: torch.Tensor) -> torch.Tensor:
 
 
 CASES = [
-    batch_norm_case(images=False),
-    batch_norm_case(images=True),
-    batch_norm_case(images=False, eps=0.1),
-    fixed_norm_case(images=False),
-    fixed_norm_case(images=True, eps=0.1),
+    Case(
+        normalization.batch_norm_forward,
+        normalization.batch_norm_backward,
+        torch=torch_batch_norm,
+        draw=rows,
+        refusals=(ONE_ROW,),
+        takes_none=False,
+    ),
+    Case(
+        with_options(normalization.batch_norm_forward, eps=0.1),
+        normalization.batch_norm_backward,
+        torch=partial(torch_batch_norm, eps=0.1),
+        draw=images,
+        takes_none=False,
+    ),
+    Case(
+        normalization.fixed_norm_forward,
+        normalization.fixed_norm_backward,
+        torch=torch_fixed_norm,
+        draw=lambda rng, s: (*rows(rng, s), *statistics(rng, s)),
+        refusals=(BELOW_ZERO,),
+    ),
+    Case(
+        with_options(normalization.fixed_norm_forward, eps=0.1),
+        normalization.fixed_norm_backward,
+        torch=partial(torch_fixed_norm, eps=0.1),
+        draw=lambda rng, s: (*images(rng, s), *statistics(rng, s)),
+    ),
     Case(
         normalization.layer_norm_forward,
         normalization.layer_norm_backward,
@@ -127,5 +137,11 @@ CASES = [
 CALLS: Calls = {
     normalization.running_statistics: lambda rng, s: partial(
         normalization.running_statistics, batch(rng, s, images=False), *statistics(rng, s)
+    ),
+    dropout.dropout_forward: lambda rng, s: partial(
+        dropout.dropout_forward, batch(rng, s, images=False), rng=rng
+    ),
+    penalties.l2_penalty_forward: lambda rng, s: partial(
+        penalties.l2_penalty_forward, batch(rng, s, images=False), weight_decay=0.5
     ),
 }
