@@ -55,22 +55,22 @@ class Block:
         self.states: list[Array] = [np.zeros(self.size, dtype) for _ in range(states)]
 
     def gather(self, arrays: Sequence[Array], out: Array) -> Array:
-        """Copy the block's numbers out of the parameters, or out of their gradients.
+        """Bring together the block's numbers of the parameters, or of their gradients.
 
         Parameters
         ----------
         arrays : list of ndarray
             One for each parameter, of its shape.
         out : ndarray of shape (m,)
-            Where to write; at least the size of the block.
+            Where to write, if they are not together yet; at least the size of the block.
 
         Returns
         -------
         ndarray of shape (size,)
-            The part of ``out`` that was written.
+            The numbers, to be read only: a view, where a block is a part of one parameter.
         """
         found = [arrays[piece.parameter][piece.rows].ravel() for piece in self.pieces]
-        return np.concatenate(found, out=out[: self.size])
+        return found[0] if len(found) == 1 else np.concatenate(found, out=out[: self.size])
 
     def subtract(self, change: Array, parameters: Sequence[Array]) -> None:
         """Subtract from every number of the block its change, in place.

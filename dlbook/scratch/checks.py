@@ -205,8 +205,9 @@ def check_finite(name: str, array: Array | Labels) -> None:
     Traceback (most recent call last):
     ValueError: expected finite numbers in X, got 1 that is not: the first at X[0, 1] is nan
     """
-    wrong = np.argwhere(~np.isfinite(array))
-    if len(wrong):
+    finite = np.isfinite(array)
+    if not finite.all():
+        wrong = np.argwhere(~finite)
         where = tuple(wrong[0])
         raise ValueError(
             f"expected finite numbers in {name}, got {len(wrong)} that "

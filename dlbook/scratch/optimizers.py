@@ -55,7 +55,7 @@ class Optimizer:
         self.steps = 0
         self._blocks = cut(self.parameters, states=states)
         largest = max(block.size for block in self._blocks)
-        self._room = {w.dtype: np.empty((2, largest), w.dtype) for w in self.parameters}
+        self._room = {w.dtype: np.empty((3, largest), w.dtype) for w in self.parameters}
 
     def step(self, gradients: Sequence[Array]) -> None:
         """Change every parameter in place, given its gradient.
@@ -75,19 +75,20 @@ class Optimizer:
         check_gradients(gradients, self.parameters)
         self.steps += 1
         for block in self._blocks:
-            room, more_room = self._room[block.dtype]
-            g = block.gather(gradients, out=room)
+            room, for_g, for_w = self._room[block.dtype]
+            g = block.gather(gradients, out=for_g)
             if self.weight_decay:
-                self._decay(g, block.gather(self.parameters, out=more_room))
-            change = self._change(g, more_room[: block.size], *block.states)
+                w = block.gather(self.parameters, out=for_w)
+                g = self._decayed(g, w, for_w[: block.size])
+            change = self._change(g, room[: block.size], *block.states)
             block.subtract(change, self.parameters)
 
-    def _decay(self, g: Array, w: Array) -> None:
-        w *= float(self.weight_decay)
-        g += w
+    def _decayed(self, g: Array, w: Array, room: Array) -> Array:
+        decay = np.multiply(w, float(self.weight_decay), out=room)
+        return np.add(g, decay, out=room)
 
     def _change(self, g: Array, room: Array, *states: Array) -> Array:
-        """Return what to subtract; ``g`` and ``room`` may be written over, states are brought on.
+        """Return what to subtract; ``room`` may be written over, states are brought on.
 
         Numbers are made ``float``: a NumPy number of higher precision would make arrays of it.
         """
@@ -155,7 +156,8 @@ class SGD(Optimizer):
             v *= float(self.momentum)
             v += g
             if self.nesterov:
-                g += np.multiply(v, float(self.momentum), out=room)
+                np.multiply(v, float(self.momentum), out=room)
+                g = np.add(g, room, out=room)
             else:
                 g = v
         return np.multiply(g, float(self.lr), out=room)
@@ -211,9 +213,9 @@ class Adagrad(Optimizer):
         s += np.square(g, out=room)
         root = np.sqrt(s, out=room)
         root += float(self.eps)
-        g /= root
-        g *= float(self.lr)
-        return g
+        change = np.divide(g, root, out=room)
+        change *= float(self.lr)
+        return change
 
 
 class RMSprop(Optimizer):
@@ -284,7 +286,7 @@ class RMSprop(Optimizer):
         v += room
         root = np.sqrt(v, out=room)
         root += float(self.eps)
-        g /= root
+        g = np.divide(g, root, out=room)
         for u in velocity:
             u *= float(self.momentum)
             u += g
@@ -360,11 +362,11 @@ class Adam(Optimizer):
         M *= beta1
         M += g
         V *= beta2
-        V += np.square(g, out=g)
+        V += np.square(g, out=room)
         c = math.sqrt((1 - beta2) / (1 - beta2**self.steps))
         root = np.sqrt(V, out=room)
         root += self.eps / c
-        change = np.divide(M, root, out=g)
+        change = np.divide(M, root, out=room)
         change *= float(self.lr) * (1 - beta1) / (1 - beta1**self.steps) / c
         return change
 
@@ -432,5 +434,6 @@ class AdamW(Adam):
             w *= 1 - float(self.lr) * float(self.weight_decay)
         super().step(gradients)
 
-    def _decay(self, g: Array, w: Array) -> None:
+    def _decayed(self, g: Array, w: Array, room: Array) -> Array:  # noqa: ARG002  # as Optimizer
         """Leave the gradient alone: the parameters have shrunk."""
+        return g

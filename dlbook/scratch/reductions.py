@@ -6,7 +6,10 @@ arithmetic. The same numbers come faster from a product with ones, or from the t
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from dlbook.scratch.checks import Array
 
@@ -35,7 +38,7 @@ def column_sum(Z: Array) -> Array:
     >>> column_sum(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([4., 6.])
     """
-    sums: Array = np.ones(len(Z), Z.dtype) @ Z
+    sums: Array = _ones(len(Z), Z.dtype) @ Z
     return sums
 
 
@@ -60,7 +63,7 @@ def row_sum(Z: Array) -> Array:
     array([[3.],
            [7.]])
     """
-    sums: Array = Z @ np.ones((Z.shape[1], 1), Z.dtype)
+    sums: Array = Z @ _ones(Z.shape[1], Z.dtype)[:, np.newaxis]
     return sums
 
 
@@ -86,3 +89,10 @@ def row_max(Z: Array) -> Array:
     if Z.shape[1] > FEW:
         return np.asarray(Z.max(axis=1, keepdims=True))
     return np.asarray(Z.T.copy().max(axis=0)[:, np.newaxis])
+
+
+@lru_cache(maxsize=64)
+def _ones(n: int, dtype: DTypeLike) -> Array:
+    ones: Array = np.ones(n, dtype)
+    ones.flags.writeable = False  # all calls share it
+    return ones

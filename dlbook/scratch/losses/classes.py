@@ -75,7 +75,7 @@ def cross_entropy_forward(Z: Array, y: Labels) -> tuple[float, tuple[Array, Labe
     n = len(y)
     shifted = Z - row_max(Z)  # (n, k), at most 0
     log_P = shifted - np.log(row_sum(np.exp(shifted)))  # (n, k)
-    loss = -log_P[np.arange(n), y].mean()
+    loss = -log_P[np.arange(n), y].sum() / n
     return float(loss), (log_P, y)
 
 
