@@ -144,6 +144,27 @@ def test_three_partial_fits_are_three_epochs_of_fit() -> None:
 
 
 @not_converged
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_loss_of_the_regressor_is_the_stated_one(outputs: int) -> None:
+    X, Y = rng().normal(size=(50, 4)), rng(1).normal(size=(50, outputs))
+    still = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "random_state": 0}
+    model = MLPRegressor(5, alpha=7.0, batch_size=50, **still).fit(X, Y)  # type: ignore[arg-type]  # a dict of all kinds
+    errors = ((X @ model.coefs_[0]).clip(0) @ model.coefs_[1] - Y) ** 2
+    penalty = 7 / (2 * 50) * sum((W**2).sum() for W in model.coefs_)
+    assert model.loss_ == pytest.approx(errors.mean() + penalty, rel=1e-12)
+    assert max(np.abs(b).max() for b in model.intercepts_) < 1e-290
+
+
+@not_converged
+def test_a_pickle_carries_no_examples() -> None:
+    X, y = moons()
+    model = quick().fit(X, y)
+    size = len(pickle.dumps(model))
+    model.predict(np.repeat(X, 100, axis=0))
+    assert len(pickle.dumps(model)) == size < 20_000
+
+
+@not_converged
 def test_fit_starts_anew() -> None:
     X, y = moons()
     model = quick(max_iter=3)

@@ -147,12 +147,13 @@ class _MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             for batch in minibatches(len(X), size, rng=self._rng if self.shuffle else None):
                 Z = self.model_.forward(X[batch], training=True)
                 value, cache = loss_forward(Z, T[batch])
-                self.model_.backward(loss_backward(cache))
+                self.model_.backward_parameters(loss_backward(cache))
                 decay = self.alpha / len(batch)
                 pairs = list(zip(self.model_.parameters, self.model_.gradients, strict=True))
                 value += decay / 2 * sum(float((w**2).sum()) for w, _ in pairs if w.ndim == 2)
                 self._optimizer.step([g + decay * w if w.ndim == 2 else g for w, g in pairs])
                 total += len(batch) * value
+        self._forget()
         self.loss_ = total / len(X)
         if not np.isfinite([self.loss_, *(float(w.sum()) for w in self.model_.parameters)]).all():
             raise ValueError(
@@ -164,7 +165,14 @@ class _MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return self.loss_
 
     def _outputs(self, X: Array) -> Array:
-        return self.model_.forward(X)
+        Z = self.model_.forward(X)
+        self._forget()
+        return Z
+
+    def _forget(self) -> None:
+        """Let go of the last examples, which a pickle would otherwise carry along."""
+        for layer in self.model_.layers:
+            layer.cache = None
 
     def _new_outputs(self, X: Any) -> Array:
         """Compute the outputs of the network for inputs that a caller gave."""
