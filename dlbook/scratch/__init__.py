@@ -10,7 +10,15 @@ What a training run needs can be imported from here; the operations stand in the
 from __future__ import annotations
 
 from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
-from dlbook.scratch.losses import binary_cross_entropy_with_logits, cross_entropy, mse
+from dlbook.scratch.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber,
+    mae,
+    mse,
+    weighted_cross_entropy,
+    with_options,
+)
 from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dlbook.scratch.training import evaluate, fit, predict
 
@@ -28,7 +36,11 @@ __all__ = [
     "cross_entropy",
     "evaluate",
     "fit",
+    "huber",
+    "mae",
     "mlp",
     "mse",
     "predict",
+    "weighted_cross_entropy",
+    "with_options",
 ]

@@ -157,7 +157,7 @@ def weighted_cross_entropy_forward(
     ``torch.nn.CrossEntropyLoss`` is the same, but returns NaN for the mean where no label counts.
     The mean divides by the weights of the labels, not by n. Batches differ in that divisor: means
     over an epoch, which ``fit`` takes by the number of examples, are then not quite that of all
-    examples at once.
+    examples at once. The accuracy that ``fit`` records counts rows left out as wrong.
 
     References
     ----------

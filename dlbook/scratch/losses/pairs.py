@@ -44,7 +44,8 @@ def with_options(loss: Loss, *, reduction: str = "mean", **options: Any) -> Loss
     Notes
     -----
     ``reduction`` has PyTorch's meaning. The gradient of a sum grows with the batch, and so does
-    the step of an optimizer: divide the rate, or keep to the mean.
+    the step of an optimizer: divide the rate, or keep to the mean. ``fit`` records what the loss
+    returns for a batch, averaged by the number of examples: for sums, that of whole batches.
 
     Examples
     --------
