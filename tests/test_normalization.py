@@ -66,21 +66,29 @@ def test_the_gradient_is_blind_to_shifts_and_to_scalings(normalize: str) -> None
     assert_allclose((dX * X).sum(axis=axis), 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(10_000, 1), (100, 1, 10, 10)])
+@pytest.mark.parametrize("shape", [(20_000, 2), (200, 2, 10, 10)])
 def test_a_variance_is_taken_from_deviations_in_float32_too(shape: tuple[int, ...]) -> None:
     X = rng().normal(1000, 0.1, size=shape).astype(np.float32)
-    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
-    shortcut = np.mean(X**2, dtype=np.float32) - np.mean(X, dtype=np.float32) ** 2
-    assert abs(shortcut - 0.01) > 0.01, "the shortcut is off by more than all there is"
+    axes = (0, *range(2, X.ndim))
+    shortcut = np.mean(X**2, axis=axes) - np.mean(X, axis=axes) ** 2
+    assert (abs(shortcut - 0.01) > 0.01).all(), "the shortcut is off by more than all there is"
+    ones, zeros = np.ones(2, np.float32), np.zeros(2, np.float32)
     exact = X.astype(np.float64)
-    expected = (exact - exact.mean()) / np.sqrt(exact.var() + 1e-5)
-    assert_allclose(batch_norm_forward(X, one, zero)[0], expected, atol=2e-3)
-    mean, variance = running_statistics(X, zero, zero, momentum=0.5)
-    assert mean[0] == pytest.approx(500, rel=1e-6)
-    assert variance[0] == pytest.approx(exact.var(ddof=1) / 2, rel=2e-5)
-    row, ones = X.reshape(1, -1), np.ones(10_000, np.float32)
-    Z, _ = layer_norm_forward(row, ones, np.zeros_like(ones))
-    assert_allclose(Z, expected.reshape(1, -1), atol=2e-3)
+    center = exact.mean(axis=axes, keepdims=True)
+    expected = (exact - center) / np.sqrt(exact.var(axis=axes, keepdims=True) + 1e-5)
+    assert_allclose(batch_norm_forward(X, ones, zeros)[0], expected, atol=2e-3)
+    mean, variance = running_statistics(X, zeros, zeros, momentum=0.5)
+    assert_allclose(mean, center.ravel() / 2, rtol=1e-6)
+    assert_allclose(variance, exact.var(axis=axes, ddof=1) / 2, rtol=2e-5)
+
+
+def test_a_rows_variance_is_taken_from_deviations_in_float32_too() -> None:
+    X = rng().normal(1000, 0.1, size=(3, 10_000)).astype(np.float32)
+    ones = np.ones(10_000, np.float32)
+    exact = X.astype(np.float64)
+    deviations = exact - exact.mean(axis=1, keepdims=True)
+    expected = deviations / np.sqrt(exact.var(axis=1, keepdims=True) + 1e-5)
+    assert_allclose(layer_norm_forward(X, ones, np.zeros_like(ones))[0], expected, atol=2e-3)
 
 
 def test_running_statistics_are_pytorchs_and_their_variance_is_unbiased() -> None:
