@@ -11,7 +11,9 @@ from dlbook.scratch import layers
 from dlbook.scratch.gradcheck import gradcheck
 from dlbook.scratch.initialization import xavier_uniform
 from dlbook.scratch.layers import ACTIVATIONS, Layer, Linear, ReLU, Sequential, Sigmoid, mlp
-from dlbook.scratch.losses import cross_entropy_backward, cross_entropy_forward
+from dlbook.scratch.losses import cross_entropy, cross_entropy_backward, cross_entropy_forward
+from dlbook.scratch.optimizers import SGD
+from dlbook.scratch.training import evaluate, fit
 from tests.shapes import hold_shapes
 
 
@@ -206,6 +208,65 @@ def test_every_layer_there_is_is_held_against_pytorchs() -> None:
     general = {"ACTIVATIONS", "Activation", "Layer", "Operation", "Sequential", "mlp"}
     held = {type(layer).__name__ for layer, _, _ in EVERY_KIND}
     assert held | general == set(layers.__all__)
+
+
+def convolutional() -> tuple[Sequential, torch.nn.Sequential]:
+    """Make the same small network in both halves, from the same parameters."""
+    ours = Sequential(
+        layers.Conv2d(1, 4, 3, padding=1, rng=rng(), **f64),
+        layers.BatchNorm2d(4, **f64),
+        ReLU(),
+        layers.MaxPool2d(2),
+        layers.Conv2d(4, 6, 3, stride=2, rng=rng(1), **f64),
+        layers.Tanh(),
+        layers.Flatten(),
+        Linear(6, 5, rng=rng(2), **f64),
+        layers.LayerNorm(5, **f64),
+        layers.GELU(),
+        Linear(5, 3, rng=rng(3), **f64),
+    )
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(4, 6, 3, stride=2),
+        torch.nn.Tanh(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(6, 5),
+        torch.nn.LayerNorm(5),
+        torch.nn.GELU(),
+        torch.nn.Linear(5, 3),
+    ).double()
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    return ours, theirs
+
+
+def test_a_convolutional_network_trains_for_100_steps_as_pytorchs_does() -> None:
+    model, net = convolutional()
+    sgd = SGD(model.parameters, lr=0.1, momentum=0.5)
+    theirs = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
+    for step in range(100):
+        X, y = rng(step).normal(size=(8, 1, 6, 6)), rng(step).integers(0, 3, size=8)
+        value, cache = cross_entropy_forward(model.forward(X, training=True), y)
+        model.backward(cross_entropy_backward(cache))
+        sgd.step(model.gradients)
+        theirs.zero_grad()
+        loss = torch.nn.functional.cross_entropy(net(torch.tensor(X)), torch.tensor(y))
+        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
+        theirs.step()
+        assert value == pytest.approx(loss.item(), abs=1e-8)
+    for name, array in model.state_dict().items():
+        assert_allclose(array, net.state_dict()[name].numpy(), atol=1e-8, err_msg=name)
+
+
+def test_a_convolutional_network_learns_by_fit() -> None:
+    y = np.arange(60) % 3
+    X = rng().normal(size=(60, 1, 6, 6)) + y[:, np.newaxis, np.newaxis, np.newaxis]
+    model, _ = convolutional()
+    sgd = SGD(model.parameters, lr=0.1, momentum=0.5)
+    fit(model, cross_entropy, sgd, X, y, epochs=20, batch_size=20, rng=rng(), progress=False)
+    assert evaluate(model, cross_entropy, X, y)["accuracy"] > 0.9
 
 
 def test_gradients_are_none_before_the_first_way_back() -> None:

@@ -9,7 +9,22 @@ What a training run needs can be imported from here; the operations stand in the
 
 from __future__ import annotations
 
-from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
+from dlbook.scratch.layers import (
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    mlp,
+)
 from dlbook.scratch.losses import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -20,6 +35,7 @@ from dlbook.scratch.losses import (
     with_options,
 )
 from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from dlbook.scratch.state import load_state, save_state
 from dlbook.scratch.training import evaluate, fit, predict
 
 __all__ = [
@@ -27,20 +43,31 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "LayerNorm",
     "Linear",
+    "MaxPool2d",
     "RMSprop",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "Tanh",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "evaluate",
     "fit",
     "huber",
+    "load_state",
     "mae",
     "mlp",
     "mse",
     "predict",
+    "save_state",
     "weighted_cross_entropy",
     "with_options",
 ]
