@@ -31,6 +31,14 @@ UNARY: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "tanh": (autograd.tanh, torch.tanh),
     "sigmoid": (autograd.sigmoid, torch.sigmoid),
     "relu": (autograd.relu, F.relu),
+    "leaky relu": (
+        lambda x: autograd.leaky_relu(x, negative_slope=0.2),
+        lambda x: F.leaky_relu(x, 0.2),
+    ),
+    "elu": (autograd.elu, F.elu),
+    "gelu": (autograd.gelu, F.gelu),
+    "silu": (autograd.silu, F.silu),
+    "softplus": (autograd.softplus, F.softplus),
     "exp": (lambda x: autograd.exp(autograd.tanh(x)), lambda x: torch.exp(torch.tanh(x))),
     "log": (lambda x: autograd.log(x * x + 1), lambda x: torch.log(x * x + 1)),
     "neg": (lambda x: -x, lambda x: -x),
@@ -161,6 +169,16 @@ def test_every_hand_written_pair_becomes_an_operation(case: Case) -> None:
     assert_array_equal(made.value, output)
     for G, hand in zip(made.backward(tensors, upstream), by_hand, strict=True):
         assert_allclose(G, hand, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", [*UNARY])
+def test_functions_of_one_number_take_a_gradient(name: str) -> None:
+    ours, theirs = UNARY[name]
+    x, t = Tensor(np.array(0.7)), torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    mine = ours(x).sum()
+    theirs(t).sum().backward()
+    assert t.grad is not None
+    assert_allclose(mine.backward([x])[0], t.grad.numpy(), rtol=1e-10)
 
 
 def test_cross_entropy_has_the_gradient_that_was_derived_by_hand() -> None:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from dlbook.scratch.autograd.functions import (
     cross_entropy,
+    elu,
     exp,
+    gelu,
+    leaky_relu,
     log,
     log_softmax,
     operation,
     relu,
     sigmoid,
+    silu,
     softmax,
+    softplus,
     tanh,
 )
 from dlbook.scratch.autograd.tensor import Tensor, check_tensors, record
@@ -24,13 +29,18 @@ __all__ = [
     "Tensor",
     "check_tensors",
     "cross_entropy",
+    "elu",
     "exp",
+    "gelu",
+    "leaky_relu",
     "log",
     "log_softmax",
     "operation",
     "record",
     "relu",
     "sigmoid",
+    "silu",
     "softmax",
+    "softplus",
     "tanh",
 ]

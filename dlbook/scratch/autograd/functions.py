@@ -7,19 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from dlbook.scratch.activations import sigmoid_backward, sigmoid_forward
+from dlbook.scratch import activations
 from dlbook.scratch.autograd.tensor import Tensor, check_tensors, record
 from dlbook.scratch.checks import Array, Labels, check_arrays, check_labels
 
 __all__ = [
     "cross_entropy",
+    "elu",
     "exp",
+    "gelu",
+    "leaky_relu",
     "log",
     "log_softmax",
     "operation",
     "relu",
     "sigmoid",
+    "silu",
     "softmax",
+    "softplus",
     "tanh",
 ]
 
@@ -109,7 +114,7 @@ def operation(forward: Callable[..., Any], backward: Callable[..., Any]) -> Call
         sources = tuple(arguments[i] for i in places)
 
         def rule(G: Array) -> tuple[Array, ...]:
-            found = backward(G, cache) if isinstance(output, np.ndarray) else G * backward(cache)
+            found = G * backward(cache) if type(output) is float else backward(G, cache)
             found = found if isinstance(found, tuple) else (found,)
             return tuple(found[i] for i in places)
 
@@ -119,7 +124,12 @@ def operation(forward: Callable[..., Any], backward: Callable[..., Any]) -> Call
     return apply
 
 
-sigmoid = operation(sigmoid_forward, sigmoid_backward)
+elu = operation(activations.elu_forward, activations.elu_backward)
+gelu = operation(activations.gelu_forward, activations.gelu_backward)
+leaky_relu = operation(activations.leaky_relu_forward, activations.leaky_relu_backward)
+sigmoid = operation(activations.sigmoid_forward, activations.sigmoid_backward)
+silu = operation(activations.silu_forward, activations.silu_backward)
+softplus = operation(activations.softplus_forward, activations.softplus_backward)
 
 
 def log_softmax(Z: Tensor) -> Tensor:
