@@ -316,6 +316,13 @@ def test_constants_take_no_gradient() -> None:
         (w * fixed).sum().backward([w, fixed])
 
 
+def test_a_rule_that_forgets_a_source_is_told() -> None:
+    x, y = Tensor(np.ones(2)), Tensor(np.ones(2))
+    forgetful = record("+", x.value + y.value, (x, y), lambda G: (G,))
+    with pytest.raises(ValueError, match="shorter"):
+        forgetful.sum().backward([x])
+
+
 def test_a_computed_value_cannot_be_changed_behind_its_rules() -> None:
     w = Tensor(np.ones(2))
     y = autograd.exp(w)
