@@ -82,10 +82,12 @@ def _paragraphs(doc: str) -> list[str]:
 
 
 def proofs() -> Iterator[Statement]:
-    """Yield every proof in the modules of this package."""
+    """Yield every proof in the modules of this package, alone or in a list."""
     for found in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{found.name}")
-        yield from (thing for thing in vars(module).values() if isinstance(thing, Statement))
+        for thing in vars(module).values():
+            listed = thing if isinstance(thing, list) else [thing]
+            yield from (proof for proof in listed if isinstance(proof, Statement))
 
 
 def seeded() -> Generator:
