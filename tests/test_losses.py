@@ -135,6 +135,12 @@ def test_binary_cross_entropy_is_exact_far_out(dtype: Any) -> None:
     assert loss(50, 1) == pytest.approx(math.exp(-50), rel=1e-5, abs=0)
 
 
+def test_targets_that_are_no_probabilities_are_told_with_their_range() -> None:
+    told = r"expected targets from 0 to 1, got from -1\.0 to 0\.5: class 1 is the target 1"
+    with pytest.raises(ValueError, match=told):
+        binary_cross_entropy_with_logits_forward(np.zeros(2), np.array([0.5, -1.0]))
+
+
 def test_cross_entropy_is_minus_the_log_of_the_right_class_probability() -> None:
     P = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
     loss, cache = cross_entropy_forward(np.log(P), np.array([1, 0]))
