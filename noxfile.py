@@ -169,6 +169,7 @@ def bench(session: nox.Session) -> None:
     """Measure what the book and the README state, and record it with machine and date."""
     environment(session)
     run(session, "tests.benchmarks.digits", *session.posargs)
+    run(session, "tests.benchmarks.speed", *session.posargs)
 
 
 @nox.session(python=False)

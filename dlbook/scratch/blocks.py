@@ -18,7 +18,7 @@ from dlbook.scratch.checks import Array
 
 __all__ = ["Block", "cut"]
 
-CAPACITY = 2**14  # numbers in a block: in float32, five arrays of 64 KiB
+CAPACITY = 2**16  # numbers in a block: in float32, arrays of 256 KiB
 
 
 class Piece(NamedTuple):
