@@ -36,6 +36,13 @@ def logits_and_shares(rng: Generator, s: Sizes) -> tuple[np.ndarray, ...]:
     return 3 * rng.normal(size=shape), rng.uniform(size=shape)
 
 
+def first(Y: np.ndarray, value: float) -> np.ndarray:
+    """Return a copy whose first entry is another."""
+    spoiled = Y.copy()
+    spoiled.flat[0] = value
+    return spoiled
+
+
 def logits_and_classes(rng: Generator, s: Sizes) -> tuple[np.ndarray, ...]:
     return 3 * rng.normal(size=(s.n, s.d_out)), rng.integers(0, s.d_out, size=s.n)
 
@@ -104,6 +111,8 @@ CASES = [
             NO_ENTRY,
             Refusal("a target of −1", lambda Z, Y: (Z, -np.ones_like(Y)), "from 0 to 1, got"),
             Refusal("a target of 2", lambda Z, Y: (Z, 2 + Y), "from 0 to 1, got"),
+            Refusal("one target of −1", lambda Z, Y: (Z, first(Y, -1.0)), "from 0 to 1, got"),
+            Refusal("one target of 1.5", lambda Z, Y: (Z, first(Y, 1.5)), "from 0 to 1, got"),
             Refusal("a target of NaN", lambda Z, Y: (Z, Y * np.nan), "from 0 to 1, got"),
         ),
     ),
