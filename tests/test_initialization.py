@@ -266,6 +266,12 @@ def test_an_option_that_is_no_number_from_zero_up_is_refused(
     assert option in refused(initialize, 3, 2, rng=np.random.default_rng(0), **{option: bad})
 
 
+@pytest.mark.parametrize("initialize", [lecun_normal, lecun_uniform, xavier_normal, xavier_uniform])
+def test_a_gain_below_one_shrinks_the_weights(initialize: Any) -> None:
+    plain, half = (initialize(4, 3, gain=g, rng=np.random.default_rng(0)) for g in (1.0, 0.5))
+    np.testing.assert_array_equal(half, plain / 2)
+
+
 @given(bad=st.one_of(st.none(), st.text(), st.integers(), st.just([])))
 @a_few_examples
 def test_a_gain_of_something_unknown_is_refused(bad: Any) -> None:
