@@ -206,7 +206,8 @@ def gelu_tanh_forward(Z: Array) -> tuple[Array, Gated]:
 def gelu_tanh_backward(dA: Array, cache: Gated) -> Array:
     """Carry the gradient of the loss back through GELU by tanh.
 
-    dZ = dA ∘ S ∘ (1 + 2 Z ∘ (1 − S) ∘ U′), where S = σ(2u) and u′ = √(2/π) (1 + 0.134145 z²)
+    dZ = dA ∘ S ∘ (1 + 2 Z ∘ (1 − S) ∘ U′), where S = σ(2u) with the u of ``gelu_tanh``, and
+    u′ = √(2/π) (1 + 0.134145 z²)
 
     Parameters
     ----------
