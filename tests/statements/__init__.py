@@ -1,9 +1,10 @@
 """The equations that docstrings of ``dlbook.scratch`` state, each with its proof.
 
-A paragraph between a docstring's first line and its first section that holds an equals sign is a
-statement. ``@states(function, text)`` repeats the text and proves it: it yields pairs, what the
-code computes and what the text says, written out in another way than the code does it. The suite
-compares the texts, so that neither can change alone; see ``tests/test_statements.py``.
+A paragraph between a docstring's first line and its first section that holds an equals sign, or
+the arrow of an assignment, is a statement. ``@states(function, text)`` repeats the text and proves
+it: it yields pairs, what the code computes and what the text says, written out in another way than
+the code does it. The suite compares the texts, so that neither can change alone; see
+``tests/test_statements.py``.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def statements() -> Iterator[tuple[Callable[..., Any], str]]:
     """Yield every public function, class and method of ``dlbook.scratch``, and what it states."""
     for function in _public():
         for paragraph in _paragraphs(inspect.getdoc(function) or ""):
-            if "=" in paragraph:
+            if "=" in paragraph or "←" in paragraph:
                 yield function, paragraph
 
 

@@ -30,7 +30,9 @@ __all__ = [
 
 
 def exp(x: Tensor) -> Tensor:
-    """Raise e to the power of every number: d eˣ/dx = eˣ.
+    """Raise e to the power of every number.
+
+    d eˣ/dx = eˣ
 
     Examples
     --------
@@ -43,7 +45,9 @@ def exp(x: Tensor) -> Tensor:
 
 
 def log(x: Tensor) -> Tensor:
-    """Take the natural logarithm of every number: d ln x/dx = 1/x.
+    """Take the natural logarithm of every number.
+
+    d ln x/dx = 1/x
 
     Examples
     --------
@@ -56,7 +60,9 @@ def log(x: Tensor) -> Tensor:
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Squash every number into the range from −1 to 1: d tanh x/dx = 1 − tanh² x.
+    """Squash every number into the range from −1 to 1.
+
+    d tanh x/dx = 1 − tanh² x
 
     Examples
     --------
