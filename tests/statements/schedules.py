@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
 from dlbook.scratch import layers, losses, optimizers, rates, reductions, schedules
+from dlbook.scratch.checks import Array
 from tests.proof import Pairs
 from tests.statements import states
 
@@ -72,6 +75,16 @@ def one_cycle(rng: Generator) -> Pairs:
             yield rate, rising if t <= p else falling
 
 
+class Recorded(optimizers.SGD):
+    """Keeps the rate of each step, also of those that a copy makes."""
+
+    rates: ClassVar[list[float]] = []
+
+    def step(self, gradients: Sequence[Array]) -> None:
+        self.rates.append(self.lr)
+        super().step(gradients)
+
+
 @states(
     rates.lr_range_test,
     "η(t) = a (b / a)^(t / (s − 1)), from the lowest rate a at step 0 to the highest b at step "
@@ -80,7 +93,7 @@ def one_cycle(rng: Generator) -> Pairs:
 def lr_range_test(rng: Generator) -> Pairs:
     X, Y = rng.normal(size=(2, 8, 1))
     model = layers.Linear(1, 1, rng=rng, dtype=np.float64)
-    sgd = optimizers.SGD(model.parameters)
+    sgd = Recorded(model.parameters)
     for _ in range(100):
         (low, high), steps = np.sort(rng.uniform(1e-6, 1e-3, size=2)), int(rng.integers(2, 6))
         found = rates.lr_range_test(
@@ -88,6 +101,7 @@ def lr_range_test(rng: Generator) -> Pairs:
             steps=steps,
         )  # fmt: skip
         yield found.lr, np.geomspace(low, high, steps)
+        yield sgd.rates[-steps:], np.geomspace(low, high, steps)
 
 
 @states(reductions.column_sum, "s_j = Σ_i 1 · z_ij")
