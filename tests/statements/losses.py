@@ -179,6 +179,9 @@ def cross_entropy_forward(rng: Generator) -> Pairs:
             shifted += row[label] - max(row) - math.log(rest)
         yield loss, -total / len(y)
         yield loss, -shifted / len(y)
+    for label in (0, 1):
+        loss, _ = losses.cross_entropy_forward(np.array([[1000.0, 0.0]]), np.array([label]))
+        yield loss, 1000.0 * label
 
 
 @states(

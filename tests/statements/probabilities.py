@@ -20,7 +20,7 @@ LARGE = np.array([[1000.0, 999.0, -1000.0]])
 
 
 def rows(Z: Array, formula: Callable[[list[float]], list[float]]) -> Array:
-    return np.array([formula(row) for row in Z.tolist()])
+    return np.apply_along_axis(lambda row: np.array(formula(row.tolist())), -1, Z)
 
 
 def plain(row: list[float]) -> list[float]:
@@ -85,7 +85,7 @@ def softmax_backward(rng: Generator) -> Pairs:
     for Z in arrays(rng):
         dP, P = rng.normal(size=Z.shape), rows(Z, plain)
         dZ = act.softmax_backward(dP, act.softmax_forward(Z)[1])
-        yield dZ, P * (dP - np.einsum("il,il->i", dP, P)[:, np.newaxis])
+        yield dZ, P * (dP - np.einsum("...l,...l->...", dP, P)[..., np.newaxis])
         yield dZ, gradient(lambda X, dP: (dP * _softmax(X)).sum(), Z, dP)
 
 
@@ -94,10 +94,10 @@ def log_softmax_backward(rng: Generator) -> Pairs:
     for Z in arrays(rng):
         dL, P = rng.normal(size=Z.shape), rows(Z, plain)
         dZ = act.log_softmax_backward(dL, act.log_softmax_forward(Z)[1])
-        yield dZ, dL - np.einsum("ij,il->ij", P, dL)
+        yield dZ, dL - np.einsum("...j,...l->...j", P, dL)
         yield dZ, gradient(lambda X, dL: (dL * np.log(_softmax(X))).sum(), Z, dL)
 
 
 def _softmax(X: Array) -> Array:
-    P: Array = np.exp(X) / np.exp(X).sum(axis=1, keepdims=True)
+    P: Array = np.exp(X) / np.exp(X).sum(axis=-1, keepdims=True)
     return P
