@@ -14,7 +14,8 @@ Cache = tuple[Array, Array, tuple[int, int], int, int]
 def patches(X: Array, size: tuple[int, int], *, stride: int = 1, padding: int = 0) -> Array:
     """Cut out the patch of every image that the kernel sees at each of its places.
 
-    P_icklyx = X_i,c,(s y + k − p),(s x + l − p), and 0 where that lies outside the image
+    P_icklyx = X_i,c,(s y + k − p),(s x + l − p), and 0 where that lies outside the image; there are
+    h_out = ⌊(h + 2p − kh) / s⌋ + 1 places from top to bottom, and w_out likewise
 
     Parameters
     ----------
@@ -43,8 +44,7 @@ def patches(X: Array, size: tuple[int, int], *, stride: int = 1, padding: int = 
 
     Notes
     -----
-    There are h_out = ⌊(h + 2p − kh) / s⌋ + 1 places from top to bottom, and w_out likewise. Where
-    the stride does not divide, the last rows or columns are not seen.
+    Where the stride does not divide, the last rows or columns are not seen.
 
     Examples
     --------

@@ -300,6 +300,10 @@ class Adam(Optimizer):
     m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g², corrected for their start at 0 as
     m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ); then w ← w − η m̂ / (√v̂ + ε)
 
+    The code keeps M = m / (1 − β₁) and V = v / (1 − β₂), sums without their factors, which spares
+    two passes over all numbers. With c = √((1 − β₂) / (1 − β₂ᵗ)), √v̂ is c √V, and the step is
+    η (1 − β₁) / (1 − β₁ᵗ) / c · M / (√V + ε / c).
+
     Parameters
     ----------
     parameters : iterable of ndarray
@@ -324,10 +328,6 @@ class Adam(Optimizer):
     Notes
     -----
     ε stands outside the root and is added after the correction, as in ``torch.optim.Adam``.
-
-    The code keeps M = m / (1 − β₁) and V = v / (1 − β₂), sums without their factors, which spares
-    two passes over all numbers. With c = √((1 − β₂) / (1 − β₂ᵗ)), √v̂ is c √V, and the step is
-    η (1 − β₁) / (1 − β₁ᵗ) / c · M / (√V + ε / c).
 
     References
     ----------

@@ -65,7 +65,8 @@ def drawn_filters(rng: Generator) -> Iterator[tuple[Drawn, Array, Array]]:
 
 @states(
     convolution.patches,
-    "P_icklyx = X_i,c,(s y + k − p),(s x + l − p), and 0 where that lies outside the image",
+    "P_icklyx = X_i,c,(s y + k − p),(s x + l − p), and 0 where that lies outside the image; there "
+    "are h_out = ⌊(h + 2p − kh) / s⌋ + 1 places from top to bottom, and w_out likewise",
 )
 def patches(rng: Generator) -> Pairs:
     for d in drawn(rng):

@@ -111,7 +111,7 @@ def steps(
 
 
 OF_RMSPROP = {"alpha": ALPHA, "eps": EPS}
-OF_ADAM = {"betas": BETAS, "eps": EPS}
+OF_ADAM: dict[str, Any] = {"betas": BETAS, "eps": EPS}
 
 UPDATES = [
     updated(
@@ -188,6 +188,32 @@ OPTIMIZERS = [
         states_of=2,
     ),
 ]
+
+
+@states(
+    optimizers.Adam,
+    "The code keeps M = m / (1 − β₁) and V = v / (1 − β₂), sums without their factors, which "
+    "spares two passes over all numbers. With c = √((1 − β₂) / (1 − β₂ᵗ)), √v̂ is c √V, and the "
+    "step is η (1 − β₁) / (1 − β₁ᵗ) / c · M / (√V + ε / c).",
+)
+def kept_by_adam(rng: Generator) -> Pairs:
+    """m and v are brought on one number at a time, v̂ and the step made of them."""
+    beta1, beta2 = BETAS
+    for _ in range(10):
+        w = np.zeros(4)
+        optimizer = optimizers.Adam([w], LR, **OF_ADAM)
+        expected = [*np.zeros((3, 4))]
+        for t in range(1, 11):
+            before, g = w.copy(), rng.normal(size=4)
+            optimizer.step([g])
+            expected = applied(adam, expected[0], g, *expected[1:], t=t)
+            M, V = (state.copy() for state in optimizer._blocks[0].states)
+            yield M, expected[1] / (1 - beta1)
+            yield V, expected[2] / (1 - beta2)
+            c = math.sqrt((1 - beta2) / (1 - beta2**t))
+            yield c * np.sqrt(V), np.sqrt(expected[2] / (1 - beta2**t))
+            step = LR * (1 - beta1) / (1 - beta1**t) / c * M / (np.sqrt(V) + EPS / c)
+            yield before - w, step
 
 
 @states(
