@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlbook.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["State", "Stateful", "check_state", "load_state", "save_state"]
 
@@ -136,6 +138,8 @@ def load_state(model: Stateful, path: str | Path) -> None:
     >>> np.array_equal(first.parameters[0], second.parameters[0])
     True
     """
+    from pathlib import Path  # here, so that importing the package does not wait for it
+
     state = _read(Path(path).read_bytes(), path)
     try:
         model.load_state_dict(state)
