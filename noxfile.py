@@ -170,6 +170,7 @@ def bench(session: nox.Session) -> None:
     environment(session)
     run(session, "tests.benchmarks.digits", *session.posargs)
     run(session, "tests.benchmarks.speed", *session.posargs)
+    run(session, "tests.benchmarks.wall")
 
 
 @nox.session(python=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks import wall
 from tests.benchmarks.recording import RESULTS, machine, record
 from tests.benchmarks.speed import CONTENDERS, Cell, by_hand, in_line, measure, missed
 from tests.benchmarks.thorough import broken_promises
@@ -110,3 +111,27 @@ def test_speed_was_recorded_with_what_it_missed() -> None:
     recorded = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))["values"]
     assert len(recorded["cells"]) == 4 * 3 * 2
     assert recorded["missed"] == missed(recorded["cells"])
+
+
+def test_wall_times_were_recorded_with_what_they_missed() -> None:
+    recorded = json.loads((RESULTS / "wall.json").read_text(encoding="utf-8"))["values"]
+    assert set(recorded["convolution"]) == set(wall.CONVOLUTIONS)
+    assert recorded["missed"] == wall.missed(recorded["imports"]["ratios"])
+    assert set(recorded["digits"]) >= set(wall.LEARNERS)
+
+
+def test_an_import_that_costs_too_much_is_named() -> None:
+    assert wall.missed({"dlbook": 1.1, "scratch": 1.3}) == []
+    (complaint,) = wall.missed({"dlbook": 1.0, "scratch": 1.31})
+    assert complaint == "importing dlbook.scratch: 1.31 times NumPy's time, more than 1.3"
+
+
+def test_a_measured_convolution_has_its_ratio_and_the_shares_of_its_parts() -> None:
+    cell = wall.convolution(2, 1, 2, 4, rounds=1)
+    assert set(cell) == {"milliseconds", "ratio", "copy", "products", "fold"}
+
+
+def test_digits_count_the_splits_on_which_a_contender_got_there() -> None:
+    found = wall.digits(seeds=range(1), wanted=0.5)
+    assert [found[name]["reached"] for name in wall.LEARNERS] == [1, 1, 1]
+    assert min(found["ratios"].values()) > 0
