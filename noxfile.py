@@ -172,6 +172,8 @@ def bench(session: nox.Session) -> None:
     """Measure what the book and the README state, and record it with machine and date."""
     environment(session)
     run(session, "tests.benchmarks.digits", *session.posargs)
+    run(session, "tests.benchmarks.speed", *session.posargs)
+    run(session, "tests.benchmarks.wall")
 
 
 @nox.session

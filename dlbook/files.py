@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["write_atomically"]
 
@@ -22,12 +25,15 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     write_atomically(f"{folder}/note.txt", "kept\n")
     ...     Path(folder, "note.txt").read_text()
     'kept\n'
     """
+    from pathlib import Path  # here, so that importing the package does not wait for it
+
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

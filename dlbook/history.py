@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlbook.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["History", "Setting"]
 
@@ -111,6 +112,8 @@ class History:
         TypeError
             If JSON cannot hold a setting; the message names it.
         """
+        import json  # here, so that importing the package does not wait for it
+
         for name, value in self.settings.items():
             if not _is_setting(value):
                 raise TypeError(
@@ -143,6 +146,9 @@ class History:
         ValueError
             If the file is damaged, or is not a history; the message says what is wrong.
         """
+        import json  # as above
+        from pathlib import Path
+
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:  # not UTF-8, or not JSON

@@ -14,6 +14,9 @@ from numpy.testing import assert_allclose
 
 from dlbook.data import Standardizer, load_delivery, make_blobs
 from dlbook.scratch.activations import (
+    log_softmax,
+    log_softmax_backward,
+    log_softmax_forward,
     sigmoid,
     sigmoid_backward,
     sigmoid_forward,
@@ -21,8 +24,16 @@ from dlbook.scratch.activations import (
     softmax_backward,
     softmax_forward,
 )
+from dlbook.scratch.autograd import Tensor
 from dlbook.scratch.gradcheck import GradientError, gradcheck
-from dlbook.scratch.initialization import he_normal, he_uniform, xavier_normal, xavier_uniform
+from dlbook.scratch.initialization import (
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    xavier_normal,
+    xavier_uniform,
+)
 from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
 from dlbook.scratch.losses import (
     binary_cross_entropy_with_logits,
@@ -30,12 +41,35 @@ from dlbook.scratch.losses import (
     binary_cross_entropy_with_logits_forward,
     cross_entropy,
     cross_entropy_forward,
+    huber,
+    huber_forward,
+    mae,
+    mae_forward,
     mse,
     mse_backward,
     mse_forward,
+    weighted_cross_entropy,
+    weighted_cross_entropy_forward,
+    with_options,
 )
 from dlbook.scratch.optimizers import SGD, Adam
 from dlbook.scratch.training import evaluate, fit
+
+EVERY_LOSS = [
+    mse,
+    mae,
+    huber,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    weighted_cross_entropy,
+]
+
+
+def targets(loss: Any) -> Any:
+    """Return targets for outputs of shape (5, 2)."""
+    if loss in (cross_entropy, weighted_cross_entropy):
+        return rng().integers(0, 2, size=5)
+    return rng().uniform(size=(5, 2))
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -55,6 +89,15 @@ def test_01_xavier_counts_both_fans_and_is_not_lecuns(initialize: Any) -> None:
     assert abs(W.var() * 500 - 1) > 0.5, "LeCun's variance is 1 / d_in"
 
 
+@pytest.mark.parametrize("initialize", [lecun_normal, lecun_uniform])
+def test_01_lecun_counts_the_inputs_alone_and_is_neither_xaviers_nor_hes(initialize: Any) -> None:
+    measured = initialize(500, 100, rng=rng()).var() * 500
+    assert measured == pytest.approx(1, rel=0.05)
+    for another in (xavier_normal, he_normal):
+        assert abs(another(500, 100, rng=rng()).var() * 500 - 1) > 0.5
+    assert abs((3 * he_normal(500, 100, rng=rng())).var() * 500 - 2) > 10, "nine times too large"
+
+
 @pytest.mark.parametrize(("p", "y"), [(0.9, 1.0), (0.9, 0.0), (0.2, 1.0), (0.2, 0.0)])
 def test_02_each_target_pays_minus_the_log_of_its_own_probability(p: float, y: float) -> None:
     z = math.log(p / (1 - p))
@@ -62,6 +105,8 @@ def test_02_each_target_pays_minus_the_log_of_its_own_probability(p: float, y: f
     assert loss == pytest.approx(-math.log(p if y == 1 else 1 - p), rel=1e-12)
     slope = binary_cross_entropy_with_logits_backward(cache)[0]
     assert slope == pytest.approx(p - y, rel=1e-12)
+    assert abs(loss + math.log(np.where(y == 1, 1 - p, p))) > 1, "the branches swapped"
+    assert loss > 0, "the sign"
 
 
 def test_03_networks_end_in_logits_and_the_losses_take_logits() -> None:
@@ -78,7 +123,9 @@ def test_03_logits_of_a_thousand_do_not_overflow(dtype: Any) -> None:
     Z = np.array([[1000.0, 0.0, 0.0, 0.0]], dtype=dtype)
     assert cross_entropy_forward(Z, np.array([0]))[0] == 0
     assert cross_entropy_forward(Z, np.array([1]))[0] == 1000
+    assert weighted_cross_entropy_forward(Z, np.array([1]))[0] == 1000
     assert softmax(Z).tolist() == [[1, 0, 0, 0]]
+    assert log_softmax(Z).tolist() == [[0, -1000, -1000, -1000]]
     assert sigmoid(Z).tolist() == [[1, 0.5, 0.5, 0.5]]
 
 
@@ -98,12 +145,12 @@ def test_04_a_smaller_last_batch_does_not_count_for_more() -> None:
     assert abs(np.mean(batches) - over_examples) > 0.01, "the plain mean of batch means is another"
 
 
-@pytest.mark.parametrize("loss", [mse, binary_cross_entropy_with_logits, cross_entropy])
+@pytest.mark.parametrize("loss", EVERY_LOSS)
 def test_05_the_mean_is_taken_once_weights_and_bias_alike(loss: Any) -> None:
     """Examples shown twice change neither the loss nor any gradient of the parameters."""
     forward, backward = loss
     X = rng().normal(size=(5, 3))
-    Y = rng().integers(0, 2, size=5) if loss is cross_entropy else rng().uniform(size=(5, 2))
+    Y = targets(loss)
     found = []
     for repeat in (1, 2):
         model = Linear(3, 2, rng=rng(1), dtype=np.float64)
@@ -114,6 +161,25 @@ def test_05_the_mean_is_taken_once_weights_and_bias_alike(loss: Any) -> None:
         found.append([np.array(value), *model.gradients])
     for once, twice in zip(*found, strict=True):
         assert_allclose(twice, once, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", EVERY_LOSS)
+def test_05_a_sum_is_not_divided_at_all_and_grows_with_the_batch(loss: Any) -> None:
+    forward, backward = with_options(loss, reduction="sum")
+    Z, Y = rng().normal(size=(5, 2)), targets(loss)
+    once, cache = forward(Z, Y)
+    twice, cache_of_two = forward(np.concatenate([Z, Z]), np.concatenate([Y, Y]))
+    assert twice == pytest.approx(2 * once, rel=1e-12)
+    assert_allclose(backward(cache_of_two)[:5], backward(cache), rtol=1e-12)
+    assert once == pytest.approx(Y.size * loss[0](Z, Y)[0], rel=1e-12)
+
+
+def test_05_a_weighted_mean_divides_by_the_weights_and_not_by_the_number_of_rows() -> None:
+    Z, y, weight = rng().normal(size=(4, 2)), np.array([0, 1, 1, 1]), np.array([1.0, 5.0])
+    each = [cross_entropy_forward(Z[i : i + 1], y[i : i + 1])[0] for i in range(4)]
+    loss, _ = weighted_cross_entropy_forward(Z, y, weight=weight)
+    assert loss == pytest.approx(np.average(each, weights=weight[y]), rel=1e-12)
+    assert abs(loss - np.mean(weight[y] * each)) > 1, "divided by n"
 
 
 def test_05_squared_error_has_the_two_and_averages_every_entry() -> None:
@@ -138,6 +204,17 @@ def test_06_a_wrong_softmax_jacobian_is_noticed_which_a_sum_of_outputs_would_hid
         gradcheck(softmax_forward, wrong, Z, rng=rng())
 
 
+def test_06_a_wrong_jacobian_of_log_softmax_is_noticed() -> None:
+    def wrong(upstream: Any, log_P: Any) -> Any:
+        """Forget that the gradients of a row are added up."""
+        return upstream * (1 - np.exp(log_P))
+
+    Z = rng().normal(size=(4, 3))
+    gradcheck(log_softmax_forward, log_softmax_backward, Z, rng=rng())
+    with pytest.raises(GradientError):
+        gradcheck(log_softmax_forward, wrong, Z, rng=rng())
+
+
 def test_07_a_layer_in_two_places_is_refused_since_its_gradient_would_be_overwritten() -> None:
     shared = Linear(3, 3, rng=rng())
     with pytest.raises(ValueError, match="the same object twice"):
@@ -156,6 +233,16 @@ def test_07_a_second_backward_pass_does_not_add_to_the_first() -> None:
         assert_allclose(gradient, kept, rtol=0)
 
 
+def test_07_a_value_used_twice_in_a_graph_gets_both_gradients_however_often_it_is_asked() -> None:
+    x = Tensor(np.array(3.0))
+    y = x * x
+    z = y + x * y  # x² + x³, of which x and y each are used twice
+    for _ in range(2):
+        assert z.backward([x]) == [2 * 3 + 3 * 3**2]
+    overwritten = 3.0 * 3.0  # what the last use of x alone would give
+    assert z.backward([x]) != [overwritten]
+
+
 def test_08_adams_means_are_corrected_both_of_them() -> None:
     """After t equal gradients both corrected means are exact, so that every step is the rate."""
     w = np.zeros(1)
@@ -170,7 +257,12 @@ def test_10_a_target_of_shape_n_against_predictions_of_shape_n_1_is_refused() ->
     told = (
         r"expected Y of shape \(5, 1\) to go with Z of shape \(5, 1\), got \(5,\): use Y\.reshape"
     )
-    for forward in (mse_forward, binary_cross_entropy_with_logits_forward):
+    for forward in (
+        mse_forward,
+        mae_forward,
+        huber_forward,
+        binary_cross_entropy_with_logits_forward,
+    ):
         with pytest.raises(ValueError, match=told):
             forward(Z, Y)
     assert (Z - Y).shape == (5, 5), "NumPy alone would compare each with each"

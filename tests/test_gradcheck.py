@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -119,8 +120,92 @@ def test_a_softmax_jacobian_without_its_other_columns_is_told() -> None:
         return dP * P * (1 - P)
 
     assert check(softmax_forward, softmax_backward, Z) < 1e-9
-    with pytest.raises(GradientError, match="respect to Z is wrong"):
+    with pytest.raises(GradientError, match=r"respect to Z is wrong.* 10 are wrong, most at Z\["):
         check(softmax_forward, diagonal_only, Z)
+    ones = np.ones_like(Z)
+    summed = softmax_backward(ones, softmax_forward(Z)[0])
+    assert np.abs(summed).max() < 1e-15, "to sum the outputs would test nothing"
+
+
+def test_entry_by_entry_what_is_right_passes() -> None:
+    assert check(linear_forward, linear_backward, X, W, b, entrywise=True) < 1e-8
+    assert check(softmax_forward, softmax_backward, Z, entrywise=True) < 1e-8
+    assert check(mse_forward, mse_backward, Z, Y, entrywise=True) < 1e-8
+    few = np.array([0, 2, 1, 1, 0])
+    assert check(cross_entropy_forward, cross_entropy_backward, X[[0, 1, 2, 3, 0]], few) < 1e-8
+
+
+def test_the_wrong_entry_is_named_with_both_its_values() -> None:
+    def wrong_entry(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        dX[2, 1] += 0.125
+        return dX, dW, db
+
+    _, cache = linear_forward(X, W, b)
+    right = linear_backward(np.random.default_rng(1).normal(size=(4, 3)), cache)[0][2, 1]
+    told = (
+        r"Of 12 entries 1 is wrong, most at X\[2, 1\]: (\S+) by the backward pass, (\S+) by finite"
+    )
+    for entrywise in (False, True):
+        with pytest.raises(GradientError) as error:
+            check(linear_forward, wrong_entry, X, W, b, entrywise=entrywise)
+        both = re.search(told, str(error.value))
+        assert both is not None, error.value
+        assert float(both[1]) == pytest.approx(right + 0.125, rel=1e-7)
+        assert float(both[2]) == pytest.approx(right, rel=1e-7)
+
+
+def test_of_many_wrong_entries_the_worst_is_named() -> None:
+    def forgets_rows(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        dW[1:] += [[1], [2]]
+        dW[1, 2] = np.nan
+        return dX, dW, db
+
+    with pytest.raises(GradientError, match=r"Of 9 entries 6 are wrong, most at W\[1, 2\]: nan by"):
+        check(linear_forward, forgets_rows, X, W, b)
+
+
+def test_an_infinite_gradient_is_told_where_it_stands() -> None:
+    def overflows(cache: Any) -> Any:
+        dZ = mse_backward(cache)
+        dZ[3, 0] = np.inf
+        return dZ
+
+    with pytest.raises(GradientError, match=r"Of 10 entries 1 is wrong, most at Z\[3, 0\]: inf by"):
+        check(mse_forward, overflows, Z, Y)
+
+
+def test_an_error_at_right_angles_to_the_direction_is_told_entry_by_entry_alone() -> None:
+    draws = np.random.default_rng(1)
+    draws.normal(size=(4, 3))  # the upstream gradient
+    V = draws.normal(size=(4, 3))  # the direction for X
+    E = np.zeros_like(V)
+    E[0, 0], E[3, 2] = V[3, 2], -V[0, 0]
+
+    def crafted(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        return dX + E, dW, db
+
+    assert check(linear_forward, crafted, X, W, b) < 1e-9
+    with pytest.raises(
+        GradientError, match=r"they do not\. Of 12 entries 2 are wrong, most at X\[(0, 0|3, 2)\]"
+    ):
+        check(linear_forward, crafted, X, W, b, entrywise=True)
+
+
+def test_of_very_many_entries_some_are_looked_at_unless_all_are_asked_for() -> None:
+    A = RNG.normal(size=(40, 30))
+
+    def doubled(cache: Any) -> Any:
+        return 2 * mse_backward(cache)
+
+    with pytest.raises(
+        GradientError, match="Of 1000 entries that were looked at, of 1200, 1000 are"
+    ):
+        check(mse_forward, doubled, A, A + 1)
+    with pytest.raises(GradientError, match="Of 1200 entries 1200 are wrong"):
+        check(mse_forward, doubled, A, A + 1, entrywise=True)
 
 
 def test_the_tolerance_is_the_callers() -> None:

@@ -27,6 +27,8 @@ HEAVY = {"torch", "matplotlib", "sklearn", "numpy", "rich", "typer"}
         ("dlbook.data", {"numpy"}),
         ("dlbook.scratch", {"numpy"}),
         ("dlbook.scratch.training", {"numpy"}),
+        ("dlbook.scratch.autograd", {"numpy"}),
+        ("dlbook.scratch.estimators", {"numpy", "sklearn", "rich"}),
         ("dlbook.cli", {"typer", "rich"}),
         ("dlbook.pytorch", {"numpy", "torch"}),
     ],

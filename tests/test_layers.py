@@ -7,10 +7,14 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from dlbook.scratch import layers
 from dlbook.scratch.gradcheck import gradcheck
 from dlbook.scratch.initialization import xavier_uniform
-from dlbook.scratch.layers import Layer, Linear, ReLU, Sequential, Sigmoid, mlp
-from dlbook.scratch.losses import cross_entropy_backward, cross_entropy_forward
+from dlbook.scratch.layers import ACTIVATIONS, Layer, Linear, ReLU, Sequential, Sigmoid, mlp
+from dlbook.scratch.losses import cross_entropy, cross_entropy_backward, cross_entropy_forward
+from dlbook.scratch.optimizers import SGD
+from dlbook.scratch.training import evaluate, fit
+from tests.shapes import hold_shapes
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -34,7 +38,7 @@ def test_a_linear_layer_starts_as_its_initialization_says() -> None:
     assert_array_equal(layer.W, xavier_uniform(3, 2, rng=rng()))
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_whole_network_has_the_gradients_of_finite_differences(activation: str) -> None:
     model = mlp([3, 4, 5, 2], rng=rng(), activation=activation, dtype=np.float64)
     linear = [layer for layer in model.layers if isinstance(layer, Linear)]
@@ -53,7 +57,9 @@ def test_a_whole_network_has_the_gradients_of_finite_differences(activation: str
     assert gradcheck(forward, backward, X, *model.parameters, rng=rng(2)) < 1e-7
 
 
-@pytest.mark.parametrize(("activation", "theirs"), [("relu", "ReLU"), ("sigmoid", "Sigmoid")])
+@pytest.mark.parametrize(
+    ("activation", "theirs"), [("relu", "ReLU"), ("sigmoid", "Sigmoid"), ("tanh", "Tanh")]
+)
 def test_a_whole_network_agrees_with_pytorch(activation: str, theirs: str) -> None:
     model = mlp([3, 4, 2], rng=rng(), activation=activation, dtype=np.float64)
     net = torch.nn.Sequential(
@@ -81,7 +87,9 @@ def test_an_mlp_has_an_activation_between_layers_and_none_at_its_end() -> None:
 
 
 def test_an_mlps_weights_start_as_wide_as_its_activation_asks_for() -> None:
-    for activation, variance in [("relu", 2 / 300), ("sigmoid", 2 / 400)]:
+    glorot = {"sigmoid", "tanh"}
+    for activation in ACTIVATIONS:
+        variance = 2 / 400 if activation in glorot else 2 / 300
         model = mlp([300, 100], rng=rng(), activation=activation)
         assert model.parameters[0].var() == pytest.approx(variance, rel=0.05)
 
@@ -115,9 +123,210 @@ def test_what_is_no_network_is_told() -> None:
         Sequential([ReLU()])  # type: ignore[arg-type]  # on purpose
     with pytest.raises(ValueError, match="at least one layer, got none"):
         Sequential()
-    with pytest.raises(ValueError, match="expected an activation of relu, sigmoid, got 'tanh'"):
-        mlp([2, 2], rng=rng(), activation="tanh")
+    with pytest.raises(ValueError, match=r"expected an activation of relu, .*, tanh, got 'maxout'"):
+        mlp([2, 2], rng=rng(), activation="maxout")
     with pytest.raises(ValueError, match=r"inputs and outputs at least, got \[2\]"):
         mlp([2], rng=rng())
     with pytest.raises(ValueError, match="expected d_out of at least 1, got 0"):
         mlp([2, 0, 1], rng=rng())
+
+
+f64: Any = {"dtype": np.float64}
+
+EVERY_KIND: list[tuple[Layer, torch.nn.Module, tuple[int, ...]]] = [
+    (Linear(3, 2, rng=rng(), **f64), torch.nn.Linear(3, 2), (5, 3)),
+    (layers.Conv2d(2, 3, 3, rng=rng(), **f64), torch.nn.Conv2d(2, 3, 3), (2, 2, 5, 6)),
+    (
+        layers.Conv2d(2, 3, 3, stride=2, padding=1, rng=rng(), **f64),
+        torch.nn.Conv2d(2, 3, 3, stride=2, padding=1),
+        (2, 2, 5, 6),
+    ),
+    (layers.MaxPool2d(), torch.nn.MaxPool2d(2), (2, 3, 5, 4)),
+    (layers.MaxPool2d(3, stride=1), torch.nn.MaxPool2d(3, stride=1), (2, 3, 5, 4)),
+    (layers.AvgPool2d(), torch.nn.AvgPool2d(2), (2, 3, 5, 4)),
+    (layers.AvgPool2d(2, stride=1), torch.nn.AvgPool2d(2, stride=1), (2, 3, 5, 4)),
+    (layers.Flatten(), torch.nn.Flatten(), (2, 3, 5, 4)),
+    (layers.BatchNorm1d(3, **f64), torch.nn.BatchNorm1d(3), (5, 3)),
+    (
+        layers.BatchNorm1d(3, eps=0.1, momentum=0.4, **f64),
+        torch.nn.BatchNorm1d(3, eps=0.1, momentum=0.4),
+        (5, 3),
+    ),
+    (layers.BatchNorm2d(3, **f64), torch.nn.BatchNorm2d(3), (2, 3, 5, 4)),
+    (layers.LayerNorm(3, **f64), torch.nn.LayerNorm(3), (5, 4, 3)),
+    (layers.LayerNorm(3, eps=0.1, **f64), torch.nn.LayerNorm(3, eps=0.1), (5, 3)),
+    (layers.Dropout(0.0, rng=rng()), torch.nn.Dropout(0.0), (5, 3)),
+    (layers.ELU(), torch.nn.ELU(), (5, 3)),
+    (layers.ELU(0.3), torch.nn.ELU(0.3), (5, 3)),
+    (layers.GELU(), torch.nn.GELU(), (5, 3)),
+    (layers.GELU("tanh"), torch.nn.GELU("tanh"), (5, 3)),
+    (layers.LeakyReLU(), torch.nn.LeakyReLU(), (5, 3)),
+    (layers.LeakyReLU(0.3), torch.nn.LeakyReLU(0.3), (5, 3)),
+    (layers.LogSoftmax(), torch.nn.LogSoftmax(dim=-1), (5, 3)),
+    (ReLU(), torch.nn.ReLU(), (5, 3)),
+    (Sigmoid(), torch.nn.Sigmoid(), (5, 3)),
+    (layers.SiLU(), torch.nn.SiLU(), (5, 3)),
+    (layers.Softmax(), torch.nn.Softmax(dim=-1), (5, 3)),
+    (layers.Softplus(), torch.nn.Softplus(), (5, 3)),
+    (layers.Tanh(), torch.nn.Tanh(), (5, 3)),
+]
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize(
+    ("layer", "module", "shape"), EVERY_KIND, ids=[str(module) for _, module, _ in EVERY_KIND]
+)
+def test_every_kind_of_layer_agrees_with_pytorchs(
+    layer: Layer, module: torch.nn.Module, shape: tuple[int, ...], training: bool
+) -> None:
+    module.double().train(training)
+    for w in layer.parameters:
+        w[...] = rng(w.size).normal(size=w.shape)
+    module.load_state_dict({k: torch.tensor(v) for k, v in layer.state_dict().items()})
+    for step in range(2):
+        X = rng(step).normal(1, 2, size=shape)
+        inputs = torch.tensor(X, requires_grad=True)
+        module.zero_grad()
+        theirs = module(inputs)
+        Z = layer.forward(X, training=training)
+        assert_allclose(Z, theirs.detach().numpy(), rtol=1e-10, atol=1e-13)
+        dZ = rng(step + 2).normal(size=Z.shape)
+        theirs.backward(torch.tensor(dZ))
+        dX = layer.backward(dZ)
+        assert_allclose(dX, inputs.grad.numpy(), rtol=1e-10, atol=1e-13)  # type: ignore[union-attr]
+        hold_shapes(type(layer).forward, {"self": layer, "X": X}, Z)
+    assert [g.shape for g in layer.gradients] == [w.shape for w in layer.parameters]
+    for gradient, tensor in zip(layer.gradients, module.parameters(), strict=True):
+        expected = tensor.grad.numpy()  # type: ignore[union-attr]
+        ours = gradient.T if gradient.ndim == 2 else gradient
+        assert_allclose(ours, expected, rtol=1e-10, atol=1e-13)
+    for name, array in layer.state_dict().items():
+        assert_allclose(array, module.state_dict()[name].numpy(), rtol=1e-12, err_msg=name)
+
+
+def test_every_layer_there_is_is_held_against_pytorchs() -> None:
+    general = {"ACTIVATIONS", "Activation", "Layer", "Operation", "Sequential", "mlp"}
+    held = {type(layer).__name__ for layer, _, _ in EVERY_KIND}
+    assert held | general == set(layers.__all__)
+
+
+def convolutional() -> tuple[Sequential, torch.nn.Sequential]:
+    """Make the same small network in both halves, from the same parameters."""
+    ours = Sequential(
+        layers.Conv2d(1, 4, 3, padding=1, rng=rng(), **f64),
+        layers.BatchNorm2d(4, **f64),
+        ReLU(),
+        layers.MaxPool2d(2),
+        layers.Conv2d(4, 6, 3, stride=2, rng=rng(1), **f64),
+        layers.Tanh(),
+        layers.Flatten(),
+        Linear(6, 5, rng=rng(2), **f64),
+        layers.LayerNorm(5, **f64),
+        layers.GELU(),
+        Linear(5, 3, rng=rng(3), **f64),
+    )
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(4, 6, 3, stride=2),
+        torch.nn.Tanh(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(6, 5),
+        torch.nn.LayerNorm(5),
+        torch.nn.GELU(),
+        torch.nn.Linear(5, 3),
+    ).double()
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    return ours, theirs
+
+
+def test_a_convolutional_network_trains_for_100_steps_as_pytorchs_does() -> None:
+    model, net = convolutional()
+    sgd = SGD(model.parameters, lr=0.1, momentum=0.5)
+    theirs = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
+    for step in range(100):
+        X, y = rng(step).normal(size=(8, 1, 6, 6)), rng(step).integers(0, 3, size=8)
+        value, cache = cross_entropy_forward(model.forward(X, training=True), y)
+        model.backward(cross_entropy_backward(cache))
+        sgd.step(model.gradients)
+        theirs.zero_grad()
+        loss = torch.nn.functional.cross_entropy(net(torch.tensor(X)), torch.tensor(y))
+        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
+        theirs.step()
+        assert value == pytest.approx(loss.item(), abs=1e-8)
+    for name, array in model.state_dict().items():
+        assert_allclose(array, net.state_dict()[name].numpy(), atol=1e-8, err_msg=name)
+
+
+def test_a_convolutional_network_learns_by_fit() -> None:
+    y = np.arange(60) % 3
+    X = rng().normal(size=(60, 1, 6, 6)) + y[:, np.newaxis, np.newaxis, np.newaxis]
+    model, _ = convolutional()
+    sgd = SGD(model.parameters, lr=0.1, momentum=0.5)
+    fit(model, cross_entropy, sgd, X, y, epochs=20, batch_size=20, rng=rng(), progress=False)
+    assert evaluate(model, cross_entropy, X, y)["accuracy"] > 0.9
+
+
+def test_gradients_are_none_before_the_first_way_back() -> None:
+    assert all(kind().gradients == [] for kind in (layers.Flatten, layers.MaxPool2d))
+    assert layers.LayerNorm(3).gradients == []
+
+
+def test_dropout_leaves_out_in_training_alone_and_goes_back_the_same_way() -> None:
+    layer, X = layers.Dropout(0.5, rng=rng()), np.ones((20, 10))
+    assert_array_equal(layer.forward(X), X)
+    Z = layer.forward(X, training=True)
+    assert set(Z.ravel()) == {0.0, 2.0}
+    assert_array_equal(layer.backward(X), Z)
+    assert (layer.forward(X, training=True) != Z).any()
+
+
+def test_batch_norm_in_evaluation_leaves_its_statistics_alone() -> None:
+    layer = layers.BatchNorm1d(2, **f64)
+    before = layer.state_dict()
+    layer.forward(rng().normal(size=(4, 2)))
+    for name, array in layer.state_dict().items():
+        assert_array_equal(array, before[name])
+
+
+def test_a_batch_of_one_is_refused_by_batch_norm_before_anything_changes() -> None:
+    layer = layers.BatchNorm1d(2, **f64)
+    before = layer.state_dict()
+    with pytest.raises(ValueError, match="at least two entries of each feature"):
+        layer.forward(np.ones((1, 2)), training=True)
+    for name, array in layer.state_dict().items():
+        assert_array_equal(array, before[name])
+
+
+def test_a_convolutions_filters_start_as_wide_as_its_initialization_says() -> None:
+    layer = layers.Conv2d(20, 50, 5, rng=rng())
+    assert layer.W.var() == pytest.approx(2 / (20 * 5 * 5), rel=0.05)
+    assert layer.W.dtype == np.float32
+    assert_array_equal(layer.b, 0)
+    first = layers.Conv2d(2, 3, 4, rng=rng(), initialization=xavier_uniform).W[0]
+    assert_array_equal(first.ravel(), xavier_uniform(2 * 4 * 4, 3, rng=rng())[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: layers.Conv2d(0, 1, 3, rng=rng()), "expected c_in of at least 1, got 0"),
+        (lambda: layers.Conv2d(1, 1, 3, stride=0, rng=rng()), "expected stride of at least 1"),
+        (lambda: layers.Conv2d(1, 1, 3, padding=-1, rng=rng()), "expected padding of at least 0"),
+        (lambda: layers.MaxPool2d(0), "expected size of at least 1, got 0"),
+        (lambda: layers.AvgPool2d(2, stride=0), "expected stride of at least 1, got 0"),
+        (lambda: layers.BatchNorm1d(0), "expected d of at least 1, got 0"),
+        (lambda: layers.BatchNorm1d(2, momentum=2), "expected momentum from 0 up and below 1"),
+        (lambda: layers.BatchNorm2d(2, eps=0), "expected eps from"),
+        (lambda: layers.LayerNorm(2, eps=-1), "expected eps from"),
+        (lambda: layers.Dropout(1.0, rng=rng()), "expected p from 0 up and below 1, got 1.0"),
+        (lambda: layers.GELU("erf"), "expected approximate of 'none' or 'tanh', got 'erf'"),
+        (lambda: layers.BatchNorm1d(3).forward(np.ones((2, 3, 4, 4), "f")), "X of shape .n, 3."),
+        (lambda: layers.BatchNorm2d(3).forward(np.ones((2, 3), "f")), "X of shape .n, 3, h, w."),
+    ],
+)
+def test_a_layer_that_cannot_be_is_told(make: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        make()

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from dlbook.scratch.linear import linear_backward, linear_forward
+from dlbook.scratch.linear import (
+    linear_backward,
+    linear_forward,
+    linear_input_gradient,
+    linear_parameter_gradients,
+)
 
 # Two examples, three inputs, two outputs; worked on paper.
 X = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 1.0]])
@@ -60,3 +67,13 @@ def test_what_is_not_an_array_of_floats_of_one_dtype_is_told_with_its_remedy() -
         linear_forward(X.astype(np.float32), W, b)
     with pytest.raises(TypeError, match=r"expected b to be an array of floats, got list: use np"):
         linear_forward(X, W, [0.5, -0.5])  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize(
+    "backward", [linear_backward, linear_input_gradient, linear_parameter_gradients]
+)
+def test_every_backward_pass_refuses_a_gradient_that_is_not_of_its_outputs(backward: Any) -> None:
+    cache = linear_forward(X, W, b)[1]
+    for bad in (UPSTREAM[:1], UPSTREAM[:, :1], UPSTREAM[0]):
+        with pytest.raises(ValueError, match=r"expected dZ of shape \(2, 2\).*got"):
+            backward(bad, cache)

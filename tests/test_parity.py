@@ -64,7 +64,7 @@ def test_a_wrong_forward_or_backward_pass_turns_parity_red(case: Case) -> None:
         return (first * (1 + 1e-9), *rest)
 
     sizes = Sizes(4, 3, 2)
-    told = r"dlbook/scratch/\w+.py:\d+: {} of {} differs from PyTorch's: mend it"
+    told = r"dlbook/scratch/[\w/]+.py:\d+: {} of {} differs from PyTorch's: mend it"
     forward = told.format("output", case.forward.__name__)
     with pytest.raises(AssertionError, match=forward):
         hold_parity(replace(case, forward=wrong_forward), sizes, seed=0)

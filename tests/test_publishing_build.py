@@ -129,6 +129,28 @@ def test_ledger_counts_an_operation_that_nothing_compares(root: Path) -> None:
         assert count(root, promise).unproved[0].startswith("cube_backward: ")
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        "Case(ops.cube_forward, ops.cube_backward)",
+        "Case(with_options(ops.cube_forward, scale=2), ops.cube_backward)",
+        "Case(seeded, ops.cube_backward)",
+    ],
+)
+def test_ledger_counts_an_operation_by_its_case_in_whatever_form(case: str, root: Path) -> None:
+    operations = root / "dlbook/scratch/powers/operations.py"
+    operations.parent.mkdir(parents=True)
+    operations.write_text(
+        'def cube_forward(Z):\n    """Return A, of shape (n,)."""\n\n'
+        'def cube_backward(dA, cache):\n    """Return dZ, of shape (n,)."""\n'
+    )
+    assert len(count(root, "shape").unproved) == 2
+    (root / "tests/cases/powers.py").write_text(
+        f"@wraps(ops.cube_forward)\ndef seeded(Z): ...\n\nCASES = [{case}]\n"
+    )
+    assert count(root, "shape").unproved == ()
+
+
 def test_ledger_tells_what_is_missing_where_tests_are(tmp_path: Path) -> None:
     small_book.write(tmp_path)
     assert len(count(tmp_path, "output").unproved) == 3

@@ -100,6 +100,15 @@ def test_what_is_no_figure_is_refused() -> None:
         drawings.svg("dlbook.figures.style.LINE", {})
 
 
+def test_a_new_record_draws_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(drawings, "RESULTS", tmp_path)
+    seen = [drawings.fingerprint()]
+    for content in ("1", "2"):
+        (tmp_path / "speed.json").write_text(content)
+        seen.append(drawings.fingerprint())
+    assert len(set(seen)) == 3
+
+
 def test_server_that_runs_on_draws_with_changed_code(tmp_path: Path) -> None:
     for part in ("dlbook/__init__.py", "dlbook/figures", "dlbook/publishing"):
         source, copy = ROOT / part, tmp_path / part

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dlbook.publishing.book import Book
-from dlbook.publishing.errors import BookError
+from dlbook.publishing.errors import BookError, UnplacedError
+from dlbook.publishing.listings import find
 from tests import small_book
 
 
@@ -25,6 +26,24 @@ def chapter(root: Path) -> str:
 def without_math(html: str) -> str:
     """Cut out what KaTeX makes."""
     return re.sub(r'<(span|div) class="math".*?</math>.*?(?=<p|</p|</h|</li|</s)', "MATH", html)
+
+
+def test_listing_of_what_a_package_re_exports_is_that_of_its_module(tmp_path: Path) -> None:
+    root = small_book.write(tmp_path)
+    package = root / "dlbook/parts"
+    package.mkdir()
+    (root / "dlbook/small.py").rename(package / "small.py")
+    (package / "__init__.py").write_text("from dlbook.parts.small import double as twice\n")
+    found = find(Book(root), "dlbook.parts.twice")
+    assert (found.name, found.file, found.line) == (
+        "dlbook.parts.twice",
+        "dlbook/parts/small.py",
+        4,
+    )
+    assert found.code.startswith("def double(x):")
+    with pytest.raises(UnplacedError) as told:
+        find(Book(root), "dlbook.parts.twise")
+    assert told.value.remedy == "use one of dlbook.parts.twice"
 
 
 def test_listing_is_the_source_as_it_stands(chapter: str, root: Path) -> None:

@@ -13,15 +13,24 @@ from torch.nn import functional as F  # noqa: N812  # PyTorch's own name for it
 
 from dlbook.data import make_blobs, make_moons
 from dlbook.history import History
-from dlbook.scratch.layers import Linear, Sequential, mlp
+from dlbook.scratch.checks import check_arrays, trusted
+from dlbook.scratch.layers import BatchNorm1d, Linear, ReLU, Sequential, mlp
+from dlbook.scratch.linear import (
+    linear_backward,
+    linear_forward,
+    linear_input_gradient,
+    linear_parameter_gradients,
+)
 from dlbook.scratch.losses import (
     Loss,
     binary_cross_entropy_with_logits,
     cross_entropy,
     mse,
 )
-from dlbook.scratch.optimizers import SGD, Adam
-from dlbook.scratch.training import evaluate, fit
+from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from dlbook.scratch.rates import lr_range_test
+from dlbook.scratch.schedules import exponential, one_cycle
+from dlbook.scratch.training import evaluate, fit, predict
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -54,8 +63,11 @@ def torch_twin(model: Sequential, activation: Any) -> torch.nn.Sequential:
     [
         (SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
         (Adam, torch.optim.Adam, {"lr": 0.01}),
+        (AdamW, torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1}),
+        (Adagrad, torch.optim.Adagrad, {"lr": 0.1}),
+        (RMSprop, torch.optim.RMSprop, {"lr": 0.001, "momentum": 0.5}),
     ],
-    ids=["momentum", "Adam"],
+    ids=["momentum", "Adam", "AdamW", "Adagrad", "RMSprop"],
 )
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
 @pytest.mark.usefixtures("one_thread")
@@ -200,6 +212,12 @@ GOOD: dict[str, Any] = {"epochs": 1, "batch_size": 4, "rng": rng()}
         ({"y": np.zeros(5, int)}, ValueError, r"shape \(6, 2\) and y of shape \(5,\)"),
         ({"y": np.array([0, 0, 0, 0, 0, 3])}, ValueError, "class ids from 0 to 2, got 3"),
         ({"y": np.zeros(6)}, TypeError, "expected integer class ids, got float64"),
+        ({"patience": 0}, ValueError, "expected patience of at least 1, got 0"),
+        ({"patience": 2}, ValueError, "expected validation examples to go with patience, got none"),
+        ({"max_norm": 1, "clip_value": 2}, ValueError, "max_norm or clip_value, got both: 1 and 2"),
+        ({"max_norm": 0}, ValueError, "expected max_norm from .* up and finite, got 0"),
+        ({"clip_value": -1}, ValueError, "expected clip_value from .* up and finite, got -1"),
+        ({"schedule": lambda t: -0.5}, ValueError, r"expected schedule\(0\) from 0 .*, got -0.5"),
         ({"validation": (np.zeros((0, 2), np.float32), np.zeros(0, int))}, ValueError, "at least"),
         ({"validation": (np.zeros((1, 2), np.float32), np.array([-1]))}, ValueError, "got -1"),
     ],
@@ -236,3 +254,199 @@ def test_an_optimizer_of_another_models_parameters_is_told() -> None:
     X, y = np.zeros((6, 2), np.float32), np.zeros(6, int)
     with pytest.raises(ValueError, match=r"other arrays than the model's: make it with model\."):
         fit(model, cross_entropy, SGD(other.parameters, 0.1), X, y, **GOOD, progress=False)
+
+
+def test_a_schedule_sets_the_rate_of_each_step_counted_through_all_epochs() -> None:
+    asked: list[int] = []
+
+    def halving(t: int) -> float:
+        asked.append(t)
+        return exponential(t, lr=0.5, gamma=0.5)
+
+    X, y = make_blobs(10, k=3, rng=rng())
+    model = mlp([2, 3], rng=rng())
+    sgd = SGD(model.parameters, lr=7)
+    fit(
+        model, cross_entropy, sgd, X, y,
+        epochs=2, batch_size=4, rng=rng(), schedule=halving, progress=False,
+    )  # fmt: skip
+    assert asked == [0, 1, 2, 3, 4, 5]
+    assert sgd.lr == 0.5**6
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("clip", [{"max_norm": 0.2}, {"clip_value": 0.01}], ids=str)
+def test_scheduled_and_clipped_training_agrees_with_pytorch(clip: dict[str, Any]) -> None:
+    X, y = make_moons(60, rng=rng(), dtype=np.float64)
+    model = mlp([2, 8, 2], rng=rng(), dtype=np.float64)
+    twin = torch_twin(model, torch.nn.ReLU)
+    reference = torch.optim.SGD(twin.parameters(), lr=1.0, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        reference, max_lr=0.5, total_steps=45, cycle_momentum=False
+    )
+    shuffle = rng(7)
+    for _ in range(15):
+        for batch in shuffle.permutation(60).reshape(3, 20):
+            reference.zero_grad()
+            F.cross_entropy(twin(torch.tensor(X[batch])), torch.tensor(y[batch])).backward()  # type: ignore[no-untyped-call]
+            if "max_norm" in clip:
+                torch.nn.utils.clip_grad_norm_(twin.parameters(), clip["max_norm"])
+            else:
+                torch.nn.utils.clip_grad_value_(twin.parameters(), clip["clip_value"])
+            reference.step()
+            scheduler.step()
+    sgd = SGD(model.parameters, lr=9, momentum=0.9)
+    fit(
+        model, cross_entropy, sgd, X, y,
+        epochs=15, batch_size=20, rng=rng(7), progress=False,
+        schedule=lambda t: one_cycle(t, max_lr=0.5, total_steps=45), **clip,
+    )  # fmt: skip
+    for w, tensor in zip(model.parameters, twin.parameters(), strict=True):
+        assert_allclose(w, tensor.detach().numpy().T, atol=1e-8)
+
+
+def test_early_stopping_waits_its_patience_and_restores_the_best_epoch() -> None:
+    X, y = make_blobs(40, k=2, spread=2.0, rng=rng(3), dtype=np.float64)
+    held_out = make_blobs(200, k=2, spread=2.0, rng=rng(4), dtype=np.float64)
+    model = mlp([2, 32, 2], rng=rng(), dtype=np.float64)
+    history = fit(
+        model, cross_entropy, Adam(model.parameters, 0.05), X, y,
+        epochs=200, batch_size=10, rng=rng(), validation=held_out, patience=4, progress=False,
+    )  # fmt: skip
+    losses = history["validation_loss"]
+    best = int(np.argmin(losses))
+    assert len(history) == best + 1 + 4 < 200
+    assert evaluate(model, cross_entropy, *held_out)["loss"] == pytest.approx(losses[best])
+    assert losses[-1] > losses[best]
+
+
+def test_a_run_with_patience_that_ends_by_itself_also_has_its_best_epoch() -> None:
+    X, y = make_blobs(30, k=3, spread=2.0, rng=rng(5))
+    model = mlp([2, 3], rng=rng())
+    rates = iter([0.1] * 2 + [50.0] * 8)  # a good epoch, then four that spoil it
+    history = fit(
+        model, cross_entropy, SGD(model.parameters), X, y,
+        epochs=5, batch_size=15, rng=rng(), validation=(X, y), patience=9, progress=False,
+        schedule=lambda t: next(rates),
+    )  # fmt: skip
+    assert len(history) == 5
+    losses = history["validation_loss"]
+    assert evaluate(model, cross_entropy, X, y)["loss"] == min(losses) < losses[-1]
+
+
+def test_a_run_whose_loss_is_never_a_number_keeps_its_last_parameters() -> None:
+    X, Y = np.ones((4, 1)), np.ones((4, 1))
+    model = mlp([1, 1], rng=rng(), dtype=np.float64)
+    loss: Loss = (lambda Z, Y: (float("nan"), Z - Y), mse[1])
+    history = fit(
+        model, loss, SGD(model.parameters, 0.1), X, Y,
+        epochs=5, batch_size=4, rng=rng(), validation=(X, Y), patience=2, progress=False,
+    )  # fmt: skip
+    assert len(history) == 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1024])
+def test_predict_gives_the_outputs_whatever_the_batch(batch_size: int) -> None:
+    model, X = mlp([2, 5, 3], rng=rng()), rng(1).normal(size=(7, 2)).astype(np.float32)
+    assert_allclose(predict(model, X, batch_size=batch_size), model.forward(X), rtol=1e-5)
+    assert predict(model, X[:0]).shape == (0, 3)
+    with pytest.raises(ValueError, match="batch_size of at least 1, got 0"):
+        predict(model, X, batch_size=0)
+
+
+def test_the_first_batch_is_checked_although_the_later_ones_are_trusted() -> None:
+    X, y = make_blobs(20, k=2, rng=rng())
+    model = mlp([2, 2], rng=rng())
+    loss: Loss = (cross_entropy[0], lambda cache: cross_entropy[1](cache).astype(np.float64))
+    with pytest.raises(TypeError, match="expected dZ in float32"):
+        fit(model, loss, SGD(model.parameters), X, y, **GOOD, progress=False)
+
+
+def test_trust_ends_with_its_block_even_if_it_fails() -> None:
+    def fails() -> None:
+        with trusted():
+            check_arrays(Z=(np.zeros(2), "n, k"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    with pytest.raises(ValueError, match="expected Z of shape"):
+        check_arrays(Z=(np.zeros(2), "n, k"))
+
+
+def test_the_gradients_of_the_layers_are_those_of_the_derivation() -> None:
+    X, W, b = rng(0).normal(size=(5, 3)), rng(1).normal(size=(3, 2)), np.zeros(2)
+    Z, cache = linear_forward(X, W, b)
+    dZ = rng(2).normal(size=Z.shape)
+    parts = (linear_input_gradient(dZ, cache), *linear_parameter_gradients(dZ, cache))
+    for part, derived in zip(parts, linear_backward(dZ, cache), strict=True):
+        assert_allclose(part, derived, rtol=1e-13)
+
+
+def test_sparing_the_gradient_of_the_inputs_changes_no_other() -> None:
+    model, X = mlp([3, 4, 2], rng=rng(), dtype=np.float64), rng(0).normal(size=(5, 3))
+    dZ = rng(2).normal(size=(5, 2))
+    model.forward(X)
+    model.backward(dZ)
+    whole = [g.copy() for g in model.gradients]
+    model.backward_parameters(dZ)
+    for alone, kept in zip(model.gradients, whole, strict=True):
+        assert_array_equal(alone, kept)
+
+
+def test_a_range_test_leaves_everything_as_it_is_and_stops_when_the_loss_blows_up() -> None:
+    X, y = make_blobs(60, k=3, rng=rng())
+    model = mlp([2, 8, 3], rng=rng())
+    sgd = SGD(model.parameters, lr=0.3, momentum=0.9)
+    before = [w.copy() for w in model.parameters]
+    found = lr_range_test(
+        model, cross_entropy, sgd, X, y,
+        batch_size=16, rng=rng(), lowest=1e-4, highest=1e4, steps=81,
+    )  # fmt: skip
+    assert found.lr.shape == found.loss.shape
+    assert 20 < len(found.lr) < 81, "rates of thousands blow up"
+    assert_allclose(found.lr[:21:10], [1e-4, 1e-3, 1e-2], rtol=1e-12)
+    assert found.loss[-1] > 4 * found.loss.min()
+    assert np.all(found.loss[:-1] <= 4 * np.minimum.accumulate(found.loss[:-1]))
+    assert found.loss.min() < 0.5 * found.loss[0]
+    assert (sgd.lr, sgd.steps) == (0.3, 0)
+    for w, kept in zip(model.parameters, before, strict=True):
+        assert_array_equal(w, kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size of at least 1, got 0"),
+        ({"rng": 3}, TypeError, "expected rng to be a Generator, got int"),
+        ({"lowest": 0.0}, ValueError, "expected lowest from .* up and finite, got 0.0"),
+        ({"lowest": 2.0, "highest": 1.0}, ValueError, "expected highest from 2.0 up and finite"),
+        ({"steps": 1}, ValueError, "expected steps of at least 2, got 1"),
+        ({"y": np.full(6, 9)}, ValueError, "class ids from 0 to 2, got 9"),
+    ],
+    ids=str,
+)
+def test_a_range_test_refuses_bad_input(
+    change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    given = {"y": np.zeros(6, int), "batch_size": 2, "rng": rng(), **change}
+    model = mlp([2, 3], rng=rng())
+    with pytest.raises(error, match=message):
+        lr_range_test(
+            model, cross_entropy, SGD(model.parameters), np.zeros((6, 2), np.float32), **given
+        )
+
+
+def test_the_best_epoch_has_its_running_statistics_back_too() -> None:
+    X, y = make_blobs(30, k=3, spread=2.0, rng=rng(5))
+    model = Sequential(Linear(2, 4, rng=rng()), BatchNorm1d(4), ReLU(), Linear(4, 3, rng=rng(1)))
+    rates = iter([0.1] * 2 + [50.0] * 8)
+    history = fit(
+        model, cross_entropy, SGD(model.parameters), X, y,
+        epochs=5, batch_size=15, rng=rng(), validation=(X, y), patience=9, progress=False,
+        schedule=lambda t: next(rates),
+    )  # fmt: skip
+    losses = history["validation_loss"]
+    assert losses[0] == min(losses) < losses[-1]
+    assert evaluate(model, cross_entropy, X, y)["loss"] == losses[0]
+    assert model.buffers[-1] == 2, "two batches had been seen"

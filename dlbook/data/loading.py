@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
@@ -132,6 +130,8 @@ def load_delivery(
     array([[ 5. , 22.2],
            [ 6. , 25.6]])
     """
+    from importlib import resources  # loads much, and this is all that needs it
+
     with resources.files("dlbook.data").joinpath("delivery.csv").open(encoding="utf-8") as file:
         table = np.loadtxt(file, delimiter=",", skiprows=1, dtype=dtype)  # (2, 2)
     return table[:, :1], table[:, 1:]

@@ -19,6 +19,7 @@ from dlbook.publishing.book import ROOT
 from dlbook.publishing.errors import UnplacedError
 
 PACKAGE = ROOT / "dlbook"
+RESULTS = ROOT / "book" / "results"
 CACHE = ROOT / ".cache" / "figures"
 PIXELS_PER_POINT = 96 / 72
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
@@ -28,12 +29,14 @@ _drawn_with: list[str] = []
 
 
 def fingerprint() -> str:
-    """Return a digest of all code that a figure can depend on."""
+    """Return a digest of all code and recorded numbers that a figure can depend on."""
     own = Path(__file__).resolve()
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         if own == path or (PACKAGE / "publishing") not in path.parents:
             digest.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    for path in sorted(RESULTS.glob("*.json")):
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 

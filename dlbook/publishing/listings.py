@@ -7,7 +7,7 @@ import difflib
 import io
 import textwrap
 import tokenize
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
@@ -41,7 +41,8 @@ def find(book: Book, name: str, doc: bool = True) -> Listing:
     Parameters
     ----------
     name : str
-        A module of this repository, then a function, class, method or constant in it.
+        A module of this repository, then a function, class, method or constant in it, or a
+        package and what it re-exports; the listing is then that of the module it comes from.
     doc : bool
         Whether to keep the docstring.
 
@@ -54,6 +55,9 @@ def find(book: Book, name: str, doc: bool = True) -> Listing:
     file = path.relative_to(book.root).as_posix()
     text = path.read_text(encoding="utf-8")
     node = _descend(ast.parse(text, file), inside, name, file)
+    if isinstance(node, ast.ImportFrom):
+        home = f"{node.module}.{_original(node, inside[0])}"
+        return replace(find(book, ".".join([home, *inside[1:]]), doc), name=name)
     lines = text.splitlines()
     decorators = [d.lineno for d in getattr(node, "decorator_list", [])]
     first = min([node.lineno, *decorators])
@@ -78,9 +82,9 @@ def _module(book: Book, name: str) -> tuple[Path, list[str]]:
 
 def _descend(node: ast.AST, inside: list[str], name: str, file: str) -> ast.stmt:
     for depth, part in enumerate(inside):
-        names = _names(node)
+        prefix = name.split(".")[: len(name.split(".")) - len(inside) + depth]
+        names = _names(node, ".".join(prefix))
         if part not in names:
-            prefix = name.split(".")[: len(name.split(".")) - len(inside) + depth]
             near = difflib.get_close_matches(part, names, 3) or sorted(names)
             known = ", ".join(".".join([*prefix, other]) for other in near)
             raise UnplacedError(
@@ -88,12 +92,15 @@ def _descend(node: ast.AST, inside: list[str], name: str, file: str) -> ast.stmt
                 f"use one of {known}" if known else "name something that is defined there",
             )
         node = names[part]
+        if isinstance(node, ast.ImportFrom):
+            return node
     if not isinstance(node, ast.stmt):
         raise UnplacedError(f"{name!r} is a whole module", "name a function or a class in it")
     return node
 
 
-def _names(node: ast.AST) -> dict[str, ast.stmt]:
+def _names(node: ast.AST, path: str) -> dict[str, ast.stmt]:
+    """Return what a module or class defines, and what a package takes from its own modules."""
     names: dict[str, ast.stmt] = {}
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Definition):
@@ -102,7 +109,13 @@ def _names(node: ast.AST) -> dict[str, ast.stmt]:
             names |= {target.id: child for target in child.targets if isinstance(target, ast.Name)}
         elif isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
             names[child.target.id] = child
+        elif isinstance(child, ast.ImportFrom) and f"{child.module}".startswith(f"{path}."):
+            names |= {alias.asname or alias.name: child for alias in child.names}
     return names
+
+
+def _original(node: ast.ImportFrom, name: str) -> str:
+    return next(alias.name for alias in node.names if name in (alias.asname, alias.name))
 
 
 def _drop(lines: list[str], docstring: ast.stmt, first: int) -> None:

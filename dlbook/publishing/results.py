@@ -13,7 +13,9 @@ from dlbook.publishing.conversion import Conversion
 from dlbook.publishing.errors import UnplacedError
 
 FOLDER = "book/results"
-REFERENCE = re.compile(r"^ *(?P<file>[\w-]+):(?P<key>[\w.-]+) *(?:\| *(?P<format>.*?) *)?$")
+REFERENCE = re.compile(
+    r"^ *(?P<file>[\w-]+):(?P<key>[\w.-]+(?:, [\w.-]+)*) *(?:\| *(?P<format>.*?) *)?$"
+)
 FIELDS = ("command", "machine", "date")
 
 

@@ -11,7 +11,7 @@ from dlbook.publishing.book import Book
 def public_functions(book: Book, place: str) -> Iterator[tuple[str, str]]:
     """Yield name and docstring of all public functions and methods in a file or folder."""
     path = book.path(place)
-    for file in [path] if path.suffix else sorted(path.glob("*.py")):
+    for file in [path] if path.suffix else sorted(path.rglob("*.py")):
         if file.is_file():
             yield from _documented(ast.parse(file.read_text(encoding="utf-8")), "")
 
@@ -30,11 +30,11 @@ def cases(book: Book) -> tuple[set[str], set[str], dict[str, str]]:
     calls: set[str] = set()
     without: dict[str, str] = {}
     for path in sorted(book.path("tests/cases").glob("*.py")):
-        found = _assigned(ast.parse(path.read_text(encoding="utf-8")))
-        listed = _elements(found.get("CASES"))
-        named |= {
-            name for case in listed if isinstance(case, ast.Call) for name in _arguments(case)
-        }
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found, wrapped = _assigned(tree), _wrapped(tree)
+        for case in _elements(found.get("CASES")):
+            if isinstance(case, ast.Call):
+                named |= {_path(_bare(node, wrapped)) for node in _arguments(case)}
         calls |= set(_entries(found.get("CALLS")))
         without |= _entries(found.get("WITHOUT_CALL"))
     return named, calls, without
@@ -55,10 +55,28 @@ def _elements(node: ast.expr | None) -> list[ast.expr]:
     return list(node.elts) if isinstance(node, ast.List | ast.Tuple) else []
 
 
-def _arguments(case: ast.Call) -> list[str]:
+def _wrapped(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return the function that each of a module's functions stands for by ``@wraps``."""
+    return {
+        node.name: decorator.args[0]
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "wraps"
+    }
+
+
+def _bare(node: ast.expr, wrapped: dict[str, ast.expr]) -> ast.expr:
+    """Return the package's function that is meant, without options and wrapping."""
+    if isinstance(node, ast.Call) and node.args:
+        return _bare(node.args[0], wrapped)
+    return wrapped.get(ast.unparse(node), node)
+
+
+def _arguments(case: ast.Call) -> list[ast.expr]:
     """Return the functions of a case: its first two arguments, and ``value``."""
     values = [keyword.value for keyword in case.keywords if keyword.arg == "value"]
-    return [_path(node) for node in [*case.args[:2], *values]]
+    return [*case.args[:2], *values]
 
 
 def _entries(node: ast.expr | None) -> dict[str, str]:
@@ -71,4 +89,5 @@ def _entries(node: ast.expr | None) -> dict[str, str]:
 
 def _path(node: ast.expr) -> str:
     """Return ``Linear.forward`` for ``layers.Linear.forward``: the name inside its module."""
-    return ast.unparse(node).partition(".")[2]
+    name = ast.unparse(node)
+    return name if name[0].isupper() else name.partition(".")[2]

@@ -9,22 +9,65 @@ What a training run needs can be imported from here; the operations stand in the
 
 from __future__ import annotations
 
-from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
-from dlbook.scratch.losses import binary_cross_entropy_with_logits, cross_entropy, mse
-from dlbook.scratch.optimizers import SGD, Adam
-from dlbook.scratch.training import evaluate, fit
+from dlbook.scratch.layers import (
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    mlp,
+)
+from dlbook.scratch.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber,
+    mae,
+    mse,
+    weighted_cross_entropy,
+    with_options,
+)
+from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from dlbook.scratch.state import load_state, save_state
+from dlbook.scratch.training import evaluate, fit, predict
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "LayerNorm",
     "Linear",
+    "MaxPool2d",
+    "RMSprop",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "Tanh",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "evaluate",
     "fit",
+    "huber",
+    "load_state",
+    "mae",
     "mlp",
     "mse",
+    "predict",
+    "save_state",
+    "weighted_cross_entropy",
+    "with_options",
 ]

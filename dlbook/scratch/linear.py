@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dlbook.scratch.checks import Array, check_arrays
+from dlbook.scratch.reductions import column_sum
 
-__all__ = ["linear_backward", "linear_forward"]
+__all__ = [
+    "linear_backward",
+    "linear_forward",
+    "linear_input_gradient",
+    "linear_parameter_gradients",
+]
 
 Cache = tuple[Array, Array]
 
@@ -101,3 +107,78 @@ def linear_backward(dZ: Array, cache: Cache) -> tuple[Array, Array, Array]:
     dW = X.T @ dZ  # (d_in, d_out)
     db = dZ.sum(axis=0)  # (d_out,)
     return dX, dW, db
+
+
+def linear_input_gradient(dZ: Array, cache: Cache) -> Array:
+    """Carry the gradient of the loss back to X alone.
+
+    dX = dZ Wᵀ
+
+    Parameters
+    ----------
+    dZ : ndarray of shape (n, d_out)
+        Upstream gradient: the derivative of the loss with respect to Z.
+    cache : tuple
+        What ``linear_forward`` returned: X of shape (n, d_in) and W of shape (d_in, d_out).
+
+    Returns
+    -------
+    ndarray of shape (n, d_in)
+        Derivative of the loss with respect to X.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``linear_backward``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, W, b = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([5.0])
+    >>> linear_input_gradient(np.array([[10.0]]), linear_forward(X, W, b)[1])
+    array([[30., 40.]])
+    """
+    X, W = cache
+    check_arrays(X=(X, "n, d_in"), W=(W, "d_in, d_out"), dZ=(dZ, "n, d_out"))
+    return dZ @ W.T
+
+
+def linear_parameter_gradients(dZ: Array, cache: Cache) -> tuple[Array, Array]:
+    """Carry the gradient of the loss back to W and b alone: a third of the products less.
+
+    dW = Xᵀ dZ, and db_j = Σ_i dZ_ij
+
+    Parameters
+    ----------
+    dZ : ndarray of shape (n, d_out)
+        Upstream gradient: the derivative of the loss with respect to Z.
+    cache : tuple
+        What ``linear_forward`` returned: X of shape (n, d_in) and W of shape (d_in, d_out).
+
+    Returns
+    -------
+    dW : ndarray of shape (d_in, d_out)
+        Derivative of the loss with respect to W.
+    db : ndarray of shape (d_out,)
+        Derivative of the loss with respect to b.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``linear_backward``.
+
+    Notes
+    -----
+    For the first layer of a network, whose inputs are data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, W, b = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([5.0])
+    >>> dW, db = linear_parameter_gradients(np.array([[10.0]]), linear_forward(X, W, b)[1])
+    >>> dW.ravel(), db
+    (array([10., 20.]), array([10.]))
+    """
+    X, W = cache
+    check_arrays(X=(X, "n, d_in"), W=(W, "d_in, d_out"), dZ=(dZ, "n, d_out"))
+    return X.T @ dZ, column_sum(dZ)

@@ -1,4 +1,8 @@
-"""What is too long for every change: it fails unless the promises hold, and records by how much."""
+"""What is too long for every change: it fails unless the promises hold, and records by how much.
+
+``-- digits`` runs the first part alone, ``-- mutants`` the second, ``-- mutants losses/pairs`` the
+second on the modules named.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from tests.benchmarks import mutants
 from tests.benchmarks.digits import compare, show
 from tests.benchmarks.recording import record
 
@@ -33,17 +38,32 @@ def broken_promises(values: dict[str, Any]) -> list[str]:
     return broken
 
 
-def main() -> int:
-    """Measure, show, and record if every promise holds."""
+def digits() -> list[str]:
+    """Measure, show, and record if every promise holds; return those that do not."""
     values = compare()
     show(values)
     broken = broken_promises(values)
+    if not broken:
+        record("thorough", COMMAND, {"digits": values})
+    return broken
+
+
+def main(arguments: list[str]) -> int:
+    """Run the parts asked for, else all."""
+    part, chosen = (arguments or [""])[0], arguments[1:]
+    unknown = [module for module in chosen if module not in mutants.modules()]
+    broken: list[str] = []
+    if part not in ("", "digits", "mutants") or unknown or (part == "digits" and chosen):
+        broken = [
+            f"expected digits or mutants, with modules as losses/pairs, got {' '.join(arguments)}"
+        ]
+    else:
+        broken += digits() if part in ("", "digits") else []
+        broken += mutants.main(chosen) if part in ("", "mutants") else []
     if broken:
         Console(stderr=True).print(*broken, sep="\n")
-        return 1
-    record("thorough", COMMAND, {"digits": values})
-    return 0
+    return bool(broken)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

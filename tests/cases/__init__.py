@@ -10,7 +10,19 @@ that its docstring states.
 
 from __future__ import annotations
 
-from tests.cases import activations, data, losses, maps, training
+from tests.cases import (
+    activations,
+    autograd,
+    convolution,
+    data,
+    estimators,
+    initialization,
+    layers,
+    losses,
+    maps,
+    normalization,
+    training,
+)
 from tests.cases.common import Calls, Case, Draw, Refusal, Sizes, on_random_shapes
 from tests.cases.training import WITHOUT_CALL
 
@@ -26,10 +38,26 @@ __all__ = [
     "on_random_shapes",
 ]
 
-CASES = [case for module in (maps, activations, losses) for case in module.CASES]
+CASES = [
+    case
+    for module in (maps, convolution, normalization, activations, losses)
+    for case in module.CASES
+]
 
 CALLS: Calls = {
     function: draw
-    for module in (maps, activations, losses, data, training)
+    for module in (
+        autograd,
+        maps,
+        convolution,
+        normalization,
+        activations,
+        losses,
+        initialization,
+        layers,
+        data,
+        training,
+        estimators,
+    )
     for function, draw in module.CALLS.items()
 }

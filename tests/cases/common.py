@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ class Case:
     draw: Callable[[Generator, Sizes], tuple[np.ndarray, ...]]
     value: Callable[..., Any] | None = None
     refusals: tuple[Refusal, ...] = ()
+    takes_none: bool = True  # whether a batch of no example has an output; no mean has one
 
     @property
     def name(self) -> str:
@@ -59,6 +60,11 @@ class Case:
 
 Draw = Callable[[Generator, Sizes], "partial[Any]"]
 Calls = dict[Callable[..., Any], Draw]
+
+
+def with_options(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Fix options of a function that stays known by its own name, docstring and place."""
+    return wraps(function)(partial(function, **options))
 
 
 def some_shape(rng: Generator, s: Sizes) -> tuple[int, ...]:

@@ -1,0 +1,56 @@
+"""Proofs of what the docstrings of dropout, as functions and as a layer, state."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.random import Generator
+
+from dlbook.scratch import dropout
+from dlbook.scratch.checks import Array
+from dlbook.scratch.layers import Dropout
+from tests.proof import Pairs
+from tests.statements import states
+
+
+def of_the_mask(M: Array, p: float) -> Pairs:
+    """Compare the values of a mask, and their shares within five standard deviations."""
+    left_out = float(np.mean(M == 0))
+    deviation = math.sqrt(p * (1 - p) / M.size)
+    yield float(abs(left_out - p) <= 5 * deviation), 1.0
+    yield M[M != 0], np.full(np.count_nonzero(M), 1 / (1 - p))
+
+
+@states(
+    dropout.dropout_forward,
+    "Z = M ∘ X, where M_ij = 0 with probability p and 1 / (1 − p) otherwise",
+)
+def forward(rng: Generator) -> Pairs:
+    for p in [0.0, *rng.uniform(0.05, 0.9, size=50)]:
+        X = rng.normal(size=(40, 50))
+        Z, M = dropout.dropout_forward(X, p=p, rng=rng)
+        yield Z, np.einsum("ij,ij->ij", M, X)
+        yield from of_the_mask(M, p)
+
+
+@states(
+    Dropout,
+    "Z = M ∘ X, where M_ij = 0 with probability p and 1 / (1 − p) otherwise; Z = X out of training",
+)
+def layer(rng: Generator) -> Pairs:
+    for p in [0.0, *rng.uniform(0.05, 0.9, size=50)]:
+        X = rng.normal(size=(40, 50))
+        drop = Dropout(p, rng=rng)
+        yield from of_the_mask(drop.forward(X, training=True) / X, p)
+        yield drop.forward(X), X
+
+
+@states(dropout.dropout_backward, "dX = M ∘ dZ")
+def backward(rng: Generator) -> Pairs:
+    for p in rng.uniform(0, 0.9, size=100):
+        X = rng.normal(size=(4, 5))
+        Z, M = dropout.dropout_forward(X, p=p, rng=rng)
+        dZ = rng.normal(size=Z.shape)
+        dX = dropout.dropout_backward(dZ, M)
+        yield dX, np.einsum("ij,ij->ij", Z / X, dZ)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from dlbook.scratch import schedules
+from dlbook.scratch.optimizers import SGD
+
+STEPS = 100
+SCHEDULES: list[tuple[Any, dict[str, Any], Any, dict[str, Any]]] = [
+    (schedules.step_decay, {"step_size": 30}, lr_scheduler.StepLR, {}),
+    (schedules.step_decay, {"step_size": 7, "gamma": 0.6}, lr_scheduler.StepLR, {}),
+    (schedules.exponential, {"gamma": 0.95}, lr_scheduler.ExponentialLR, {}),
+    (schedules.cosine, {"T_max": 99}, lr_scheduler.CosineAnnealingLR, {}),
+    (schedules.cosine, {"T_max": 30, "eta_min": 0.01}, lr_scheduler.CosineAnnealingLR, {}),
+    (schedules.linear_warmup, {}, lr_scheduler.LinearLR, {}),
+    (
+        schedules.linear_warmup,
+        {"start_factor": 0.01, "total_iters": 40},
+        lr_scheduler.LinearLR,
+        {},
+    ),
+    (
+        schedules.one_cycle,
+        {"total_steps": STEPS},
+        lr_scheduler.OneCycleLR,
+        {"cycle_momentum": False},
+    ),
+    (
+        schedules.one_cycle,
+        {"total_steps": 130, "pct_start": 0.45, "div_factor": 10.0, "final_div_factor": 50.0},
+        lr_scheduler.OneCycleLR,
+        {"cycle_momentum": False},
+    ),
+]
+
+
+@pytest.mark.parametrize(("schedule", "options", "theirs", "their_options"), SCHEDULES)
+def test_a_hundred_steps_have_the_rates_and_the_parameters_of_torch(
+    schedule: Any, options: Any, theirs: Any, their_options: Any
+) -> None:
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=3)
+    rate = "max_lr" if schedule is schedules.one_cycle else "lr"
+    tensor = torch.tensor(w)
+    reference = torch.optim.SGD([tensor], lr=0.3, momentum=0.9)
+    given = {"max_lr": 0.3} if rate == "max_lr" else {}
+    scheduler = theirs(reference, **given, **options, **their_options)
+    optimizer = SGD([w], lr=0.3, momentum=0.9)
+    for t in range(STEPS):
+        optimizer.lr = schedule(t, **{rate: 0.3}, **options)
+        assert optimizer.lr == pytest.approx(reference.param_groups[0]["lr"], rel=0, abs=1e-10)
+        g = rng.normal(size=3)
+        tensor.grad = torch.tensor(g)
+        optimizer.step([g])
+        reference.step()
+        scheduler.step()
+        np.testing.assert_allclose(w, tensor.numpy(), rtol=0, atol=1e-10)
+
+
+def test_one_cycle_starts_peaks_and_ends_where_it_says() -> None:
+    rates = [schedules.one_cycle(t, max_lr=2.0, total_steps=50, pct_start=0.2) for t in range(50)]
+    assert rates[0] == pytest.approx(2 / 25, rel=1e-12)
+    assert max(rates) == rates[9] == 2
+    assert rates[-1] == pytest.approx(2 / 25 / 1e4, rel=1e-12)
+
+
+def test_half_of_the_cosine_is_half_of_the_rate() -> None:
+    assert schedules.cosine(50, lr=0.8, T_max=100) == pytest.approx(0.4, rel=1e-12)
+    assert schedules.cosine(100, lr=0.8, T_max=100, eta_min=0.1) == pytest.approx(0.1, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "t", "options", "error", "message"),
+    [
+        (schedules.step_decay, -1, {"lr": 1, "step_size": 2}, ValueError, "t of at least 0, got -"),
+        (schedules.step_decay, 0.5, {"lr": 1, "step_size": 2}, TypeError, "t to be a whole number"),
+        (schedules.step_decay, 0, {"lr": 1, "step_size": 0}, ValueError, "step_size of at least 1"),
+        (schedules.step_decay, 0, {"lr": -1, "step_size": 1}, ValueError, "expected lr from 0 up"),
+        (schedules.exponential, 0, {"lr": 1, "gamma": -0.1}, ValueError, "gamma from 0 up and fin"),
+        (schedules.exponential, 0, {"lr": "1", "gamma": 0.1}, TypeError, "lr to be a number, got"),
+        (schedules.cosine, 0, {"lr": 1, "T_max": 0}, ValueError, "T_max of at least 1, got 0"),
+        (schedules.cosine, 0, {"lr": 1, "T_max": 2, "eta_min": -1}, ValueError, "eta_min from 0"),
+        (schedules.linear_warmup, 0, {"lr": 1, "total_iters": 0}, ValueError, "total_iters of at"),
+        (
+            schedules.linear_warmup,
+            0,
+            {"lr": 1, "start_factor": float("nan")},
+            ValueError,
+            "start_factor from 0 up and finite, got nan",
+        ),
+        (schedules.one_cycle, 9, {"max_lr": 1, "total_steps": 9}, ValueError, "below total_steps"),
+        (schedules.one_cycle, 0, {"max_lr": 1, "total_steps": 3}, ValueError, r"got 0.3 \* 3"),
+        (
+            schedules.one_cycle,
+            0,
+            {"max_lr": 1, "total_steps": 9, "pct_start": 30},
+            ValueError,
+            "pct_start from 0 up and below 1, got 30",
+        ),
+        (
+            schedules.one_cycle,
+            0,
+            {"max_lr": 1, "total_steps": 9, "div_factor": 0},
+            ValueError,
+            "div_factor from 1 up",
+        ),
+        (
+            schedules.one_cycle,
+            0,
+            {"max_lr": 1, "total_steps": 9, "final_div_factor": 0},
+            ValueError,
+            "final_div_factor from 1 up",
+        ),
+    ],
+)
+def test_numbers_out_of_range_are_told(
+    schedule: Any, t: Any, options: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        schedule(t, **options)
