@@ -47,6 +47,14 @@ def test_subpackages_load_on_first_use() -> None:
     assert "'scratch'" in done.stdout, "what can be loaded is listed"
 
 
+def test_every_name_that_scratch_offers_is_there() -> None:
+    script = "import dlbook.scratch as s; print(len({getattr(s, name) for name in s.__all__}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(AttributeError, match=r"'dlbook\.scratch' has no attribute 'Linaer'"):
+        __import__("dlbook.scratch").scratch.Linaer  # noqa: B018  # asking is what is tested
+
+
 def test_every_room_is_held_to_an_import_direction() -> None:
     contracts = PROJECT["tool"]["importlinter"]["contracts"]
     held = {module for contract in contracts for module in contract["source_modules"]}

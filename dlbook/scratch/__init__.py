@@ -9,34 +9,38 @@ What a training run needs can be imported from here; the operations stand in the
 
 from __future__ import annotations
 
-from dlbook.scratch.layers import (
-    AvgPool2d,
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    LayerNorm,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    Tanh,
-    mlp,
-)
-from dlbook.scratch.losses import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    huber,
-    mae,
-    mse,
-    weighted_cross_entropy,
-    with_options,
-)
-from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from dlbook.scratch.state import load_state, save_state
-from dlbook.scratch.training import evaluate, fit, predict
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlbook.scratch.layers import (
+        AvgPool2d,
+        BatchNorm1d,
+        BatchNorm2d,
+        Conv2d,
+        Dropout,
+        Flatten,
+        LayerNorm,
+        Linear,
+        MaxPool2d,
+        ReLU,
+        Sequential,
+        Sigmoid,
+        Tanh,
+        mlp,
+    )
+    from dlbook.scratch.losses import (
+        binary_cross_entropy_with_logits,
+        cross_entropy,
+        huber,
+        mae,
+        mse,
+        weighted_cross_entropy,
+        with_options,
+    )
+    from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+    from dlbook.scratch.state import load_state, save_state
+    from dlbook.scratch.training import evaluate, fit, predict
 
 __all__ = [
     "SGD",
@@ -71,3 +75,15 @@ __all__ = [
     "weighted_cross_entropy",
     "with_options",
 ]
+
+_HOMES = ("layers", "losses", "optimizers", "training", "state")
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for on first use, so that the import costs less than NumPy's."""
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(f"{__name__}.{home}")
+            if name in module.__all__:
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
