@@ -8,8 +8,8 @@
 # %% [markdown]
 # # Lab: one neuron
 #
-# The code of the chapter *The neuron*, to run and to change. It needs `pip install dlbook` and takes
-# a few seconds. Before each cell that says **Predict**, write down what you expect, then run it.
+# The code of the chapter *The neuron*, to run and to change. It needs the package
+# installed and takes a few seconds. Before each cell that says **Predict**, write down what you expect, then run it.
 
 # %%
 import matplotlib.pyplot as plt
