@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dlbook.files import write_atomically
+from dlbook.arrays import State, check_state, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["State", "Stateful", "check_state", "load_state", "save_state"]
-
-State = dict[str, NDArray[Any]]
 
 
 class Stateful(Protocol):
@@ -27,55 +21,6 @@ class Stateful(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the numbers of all arrays, by name."""
-
-
-def check_state(state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> State:
-    """Refuse a state that does not have exactly the arrays of a network; return it as arrays.
-
-    Parameters
-    ----------
-    state : mapping of str to array
-        The arrays by name; tensors of PyTorch on the CPU count as arrays.
-    tensors : mapping of str to ndarray
-        The network's own arrays by name.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The state.
-
-    Raises
-    ------
-    TypeError
-        If ``state`` is not a mapping; the message gives what it is.
-    ValueError
-        If arrays are missing, are too many, or have another shape or dtype; the message names all
-        of them.
-
-    Examples
-    --------
-    >>> check_state({"bias": np.zeros(3)}, {"weight": np.zeros((2, 3)), "bias": np.zeros(2)})
-    Traceback (most recent call last):
-    ValueError: the state does not fit: weight is missing; expected bias of shape (2,), got (3,)
-    """
-    if not isinstance(state, Mapping):
-        raise TypeError(
-            f"expected the state as a dict of arrays by name, got {type(state).__name__}"
-        )
-    arrays = {name: np.asarray(array) for name, array in state.items()}
-    problems = [f"{name} is missing" for name in tensors if name not in arrays]
-    problems += [f"{name} is not of this network" for name in arrays if name not in tensors]
-    for name, own in tensors.items():
-        if name not in arrays:
-            continue
-        array = arrays[name]
-        if array.shape != own.shape:
-            problems.append(f"expected {name} of shape {own.shape}, got {array.shape}")
-        elif array.dtype != own.dtype:
-            problems.append(f"expected {name} in {own.dtype}, got {array.dtype}")
-    if problems:
-        raise ValueError(f"the state does not fit: {'; '.join(problems)}")
-    return arrays
 
 
 def save_state(model: Stateful, path: str | Path) -> None:
@@ -96,6 +41,7 @@ def save_state(model: Stateful, path: str | Path) -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tempfile import TemporaryDirectory
     >>> from dlbook.scratch.layers import mlp
     >>> with TemporaryDirectory() as folder:
@@ -103,9 +49,7 @@ def save_state(model: Stateful, path: str | Path) -> None:
     ...     sorted(np.load(f"{folder}/model.npz"))
     ['0.bias', '0.weight']
     """
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **model.state_dict())
-    write_atomically(path, content.getvalue())
+    write_arrays(model.state_dict(), path)
 
 
 def load_state(model: Stateful, path: str | Path) -> None:
@@ -128,6 +72,7 @@ def load_state(model: Stateful, path: str | Path) -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tempfile import TemporaryDirectory
     >>> from dlbook.scratch.layers import mlp
     >>> rng = np.random.default_rng(0)
@@ -138,19 +83,8 @@ def load_state(model: Stateful, path: str | Path) -> None:
     >>> np.array_equal(first.parameters[0], second.parameters[0])
     True
     """
-    from pathlib import Path  # here, so that importing the package does not wait for it
-
-    state = _read(Path(path).read_bytes(), path)
+    state = read_arrays(path)
     try:
         model.load_state_dict(state)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _read(content: bytes, path: str | Path) -> State:
-    """Read all arrays of a file, whatever may be wrong with it."""
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: np.asarray(arrays[name]) for name in arrays.files}
-    except Exception as error:  # zipfile and NumPy raise a dozen kinds on damaged files
-        raise ValueError(f"{path} is damaged or not an .npz file of arrays: {error}") from error
