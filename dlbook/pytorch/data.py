@@ -2,38 +2,138 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-__all__ = ["Loader", "make_loader"]
+from dlbook.data import Standardizer
+from dlbook.pytorch.batches import Batches, Rows
 
-Loader = DataLoader[tuple[Tensor, ...]]
+__all__ = ["ArrayDataset", "Augment", "Batch", "Loader", "loader_of", "make_loader", "sampler_of"]
+
+Batch = tuple[Tensor, ...]
+Loader = DataLoader[Batch]
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class ArrayDataset(Dataset[Batch]):
+    """The rows of two arrays, read a batch at a time.
+
+    Parameters
+    ----------
+    X : ndarray or Tensor of shape (n, ...)
+        Examples. They are copied: changing the array later changes nothing here.
+    y : ndarray or Tensor of shape (n, ...)
+        Class ids or targets, copied too.
+    standardizer : Standardizer, optional
+        Fitted on the training part only; shifts and scales the columns of ``X`` once, now.
+    augment : callable, optional
+        ``augment(X, generator)`` returns a changed batch, as the functions of
+        ``dlbook.pytorch.augmentation`` do. It is applied to batches that a shuffling ``Batches``
+        numbers, and to no others: an example read by itself comes as it is.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` and ``y`` differ in length or are empty, or the standardizer was not fitted or
+        knows other columns; the message gives the numbers.
+
+    Notes
+    -----
+    PyTorch's ``TensorDataset`` is read row by row and the rows are stacked. Here a batch is one
+    index operation, ``X[rows]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dataset = ArrayDataset(np.array([[0.5], [1.5], [2.5]]), np.array([0, 1, 0]))
+    >>> X, y = dataset.__getitems__([2, 0])
+    >>> X.tolist(), y.tolist()
+    ([[2.5], [0.5]], [0, 0])
+    """
+
+    def __init__(
+        self,
+        X: NDArray[Any] | Tensor,
+        y: NDArray[Any] | Tensor,
+        *,
+        standardizer: Standardizer | None = None,
+        augment: Augment | None = None,
+    ) -> None:
+        if len(X) != len(y) or not len(X):
+            raise ValueError(f"expected one target for each example, got {len(X)} and {len(y)}")
+        if standardizer is not None:
+            X = standardizer.transform(np.asarray(X))
+        self.X = _copied(X)
+        self.y = _copied(y)
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, i: int) -> Batch:
+        return self.X[i], self.y[i]
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch:
+        """Read a batch.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Row numbers; those of a ``Batches`` carry the seed of the augmentation.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``X`` and ``y``, one row for each number.
+        """
+        index = torch.tensor(rows, dtype=torch.int64)  # (m,)
+        return augmented(self.X[index], rows, self.augment), self.y[index]
 
 
 def make_loader(
-    X: NDArray[Any],
-    y: NDArray[Any],
+    X: NDArray[Any] | Tensor,
+    y: NDArray[Any] | Tensor,
     *,
     batch_size: int,
     generator: torch.Generator | None = None,
+    workers: int = 0,
+    standardizer: Standardizer | None = None,
+    augment: Augment | None = None,
+    drop_last: bool = False,
+    pin_memory: bool = False,
 ) -> Loader:
     """Make a loader that hands out minibatches of an array's rows.
 
     Parameters
     ----------
-    X : ndarray of shape (n, ...)
-        Examples.
-    y : ndarray of shape (n, ...)
-        Class ids or targets.
+    X : ndarray or Tensor of shape (n, ...)
+        Examples. They are copied: changing the array later changes nothing in the loader.
+    y : ndarray or Tensor of shape (n, ...)
+        Class ids or targets, copied too.
     batch_size : int
         Examples a batch; the last batch is smaller where this does not divide n.
     generator : torch.Generator, optional
-        Shuffles the rows, anew for each epoch. Without it they come in order, as they should
-        for evaluation.
+        Shuffles the rows, anew for each epoch, by a seed drawn from it now. Without it they come
+        in order, as they should for evaluation.
+    workers : int, default 0
+        Processes that prepare batches while the loop computes. The batches are the same for any
+        number of them.
+    standardizer : Standardizer, optional
+        Fitted on the training part only; shifts and scales the columns of ``X``.
+    augment : callable, optional
+        ``augment(X, generator)`` returns a changed batch; needs ``generator``.
+    drop_last : bool, default False
+        Leave out a last batch that is smaller.
+    pin_memory : bool, default False
+        Put batches where a GPU can fetch them while it computes; without a GPU nothing is done.
 
     Returns
     -------
@@ -43,8 +143,9 @@ def make_loader(
     Raises
     ------
     ValueError
-        If ``X`` and ``y`` differ in length or are empty, or ``batch_size`` is below 1; the
-        message gives the numbers.
+        If ``X`` and ``y`` differ in length or are empty, ``batch_size`` is below 1, ``workers``
+        below 0, no batch is left, the standardizer does not fit, or there is an augmentation and
+        nothing to draw it from; the message gives the numbers.
 
     Examples
     --------
@@ -53,9 +154,175 @@ def make_loader(
     >>> [tuple(X.shape) for X, y in loader]
     [(2, 2), (2, 2), (1, 2)]
     """
-    if len(X) != len(y) or not len(X):
-        raise ValueError(f"expected one target for each example, got {len(X)} and {len(y)}")
-    if batch_size < 1:
-        raise ValueError(f"expected a batch size of at least 1, got {batch_size}")
-    dataset = TensorDataset(torch.tensor(X), torch.tensor(y))
-    return DataLoader(dataset, batch_size, shuffle=generator is not None, generator=generator)
+    check_augment(augment, generator)
+    dataset = ArrayDataset(X, y, standardizer=standardizer, augment=augment)
+    batches = Batches(len(dataset), batch_size, generator=generator, drop_last=drop_last)
+    return batch_loader(dataset, batches, workers=workers, pin_memory=pin_memory)
+
+
+def loader_of(
+    dataset: Dataset[Any],
+    *,
+    batch_size: int,
+    generator: torch.Generator | None = None,
+    workers: int = 0,
+    drop_last: bool = False,
+    pin_memory: bool = False,
+    collate: Callable[[list[Any]], Any] = default_collate,
+) -> DataLoader[Any]:
+    """Make a loader of any dataset that has a length and numbered examples.
+
+    The order is that of ``make_loader``, and so a run can go on in the middle of an epoch. What
+    the dataset draws from the global generators of Python, NumPy and PyTorch is seeded for each
+    batch: the same for any number of workers, and after going on. These generators are left as
+    they were.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Has ``len(dataset)`` and ``dataset[i]``.
+    batch_size, generator, workers, drop_last, pin_memory
+        As in ``make_loader``.
+    collate : callable, default torch.utils.data.default_collate
+        Makes a batch of a list of examples.
+
+    Returns
+    -------
+    DataLoader
+        Yields batches, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the dataset is empty, ``batch_size`` is below 1, ``workers`` below 0 or no batch is
+        left; the message gives the numbers.
+    TypeError
+        If the dataset has no length; the message says what it is.
+
+    Examples
+    --------
+    >>> loader = loader_of([{"x": 0.5}, {"x": 1.5}, {"x": 2.5}], batch_size=2)
+    >>> [batch["x"].tolist() for batch in loader]
+    [[0.5, 1.5], [2.5]]
+    """
+    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        raise TypeError(
+            "expected a dataset with a length and numbered examples, "
+            f"got {type(dataset).__name__}: an iterable has no order to go on in"
+        )
+    batches = Batches(len(dataset), batch_size, generator=generator, drop_last=drop_last)
+    return batch_loader(_Seeded(dataset, collate), batches, workers=workers, pin_memory=pin_memory)
+
+
+def sampler_of(loader: object) -> Batches | None:
+    """Return what decides the order of a loader's batches.
+
+    Parameters
+    ----------
+    loader : object
+        A loader, of this package or not.
+
+    Returns
+    -------
+    Batches or None
+        None where the loader has another sampler, so that nothing can be said of its order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loader = make_loader(np.zeros((5, 2)), np.arange(5), batch_size=2)
+    >>> len(sampler_of(loader))
+    3
+    """
+    batches = getattr(loader, "batch_sampler", None)
+    return batches if isinstance(batches, Batches) else None
+
+
+def check_augment(augment: Augment | None, generator: torch.Generator | None) -> None:
+    """Refuse an augmentation that has nothing to draw from."""
+    if augment is not None and generator is None:
+        raise ValueError("augment draws at random: pass generator=torch.Generator() too")
+
+
+def augmented(X: Tensor, rows: Sequence[int], augment: Augment | None) -> Tensor:
+    """Apply an augmentation by the seed that the rows carry, if there are both."""
+    generator = rows.generator() if augment and isinstance(rows, Rows) else None
+    return augment(X, generator) if augment and generator else X
+
+
+def batch_loader(
+    dataset: Dataset[Any], batches: Batches, *, workers: int, pin_memory: bool
+) -> DataLoader[Any]:
+    """Make a loader of a dataset whose ``__getitems__`` returns whole batches."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory and torch.accelerator.is_available(),
+        # A loader draws a number for each iteration. From the global generator, on which dropout
+        # rests, this would make a run that goes on in the middle of an epoch another run.
+        generator=torch.Generator(),
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _copied(array: NDArray[Any] | Tensor) -> Tensor:
+    if isinstance(array, Tensor):
+        return array.detach().clone()
+    return torch.tensor(np.ascontiguousarray(array))
+
+
+class _Seeded(Dataset[Any]):
+    """A dataset read a batch at a time, its own draws seeded by the batch."""
+
+    def __init__(self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any]) -> None:
+        self.dataset = dataset
+        self.collate = collate
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]  # Dataset declares no length
+
+    def __getitem__(self, i: int) -> Any:
+        return self.dataset[i]
+
+    def __getitems__(self, rows: Sequence[int]) -> Any:
+        with _seeded(rows.seed if isinstance(rows, Rows) else None):
+            if not rows:
+                return _none_of(self.collate([self.dataset[0]]))
+            return self.collate([self.dataset[i] for i in rows])
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Seed the global generators of the CPU for a while, then put them back."""
+    if seed is None:
+        yield
+        return
+    python, numpy, ours = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002  # what others' datasets draw from
+    try:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002  # the same
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002  # the same
+        torch.set_rng_state(ours)
+
+
+def _none_of(batch: Any) -> Any:
+    """Cut a batch, in whatever it is nested, to no rows."""
+    if isinstance(batch, Tensor):
+        return batch[:0]
+    if isinstance(batch, Mapping):
+        return {name: _none_of(part) for name, part in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*map(_none_of, batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(_none_of(part) for part in batch if not isinstance(part, str | bytes))
+    raise TypeError(f"expected tensors in tuples, lists or mappings, got {type(batch).__name__}")
