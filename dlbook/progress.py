@@ -9,7 +9,9 @@ __all__ = ["epoch_bar"]
 
 
 @contextmanager
-def epoch_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[float, float], None]]:
+def epoch_bar(
+    epochs: int, *, done: int = 0, shown: bool = True
+) -> Iterator[Callable[[float, float], None]]:
     """Show how far a training run has come, on standard error.
 
     The bar tells the epoch, the loss, the learning rate and the epochs per second. Where standard
@@ -18,7 +20,9 @@ def epoch_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[float, f
     Parameters
     ----------
     epochs : int
-        The number of epochs to come, at least 1.
+        The number of epochs of the run, at least 1.
+    done : int, default 0
+        How many of them an earlier part of the run made.
     shown : bool, default True
         False shows nothing anywhere.
 
@@ -52,7 +56,7 @@ def epoch_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[float, f
     )
     visible = shown and (console.is_terminal or console.is_jupyter)
     with Progress(*columns, console=console, disable=not visible) as bar:
-        task = bar.add_task("", total=epochs, state="")
+        task = bar.add_task("", total=epochs, completed=done, state="")
 
         def advance(loss: float, lr: float) -> None:
             speed = bar.tasks[0].speed or 0.0

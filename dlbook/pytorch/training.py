@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from time import perf_counter
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from dlbook.history import History
 from dlbook.progress import epoch_bar
-from dlbook.pytorch.data import Loader
+from dlbook.pytorch.checkpoints import Checkpoints
+from dlbook.pytorch.data import Batch, sampler_of
 from dlbook.pytorch.devices import best_device
+from dlbook.pytorch.distributed import (
+    parallel,
+    process_count,
+    rank,
+    sum_over_processes,
+    synchronized,
+)
+from dlbook.pytorch.precision import Amp, Precision
+from dlbook.pytorch.state import Run, Sums
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["Callback", "evaluate", "fit", "predict"]
+
+Callback = Callable[[Run], bool | None]
 
 
 def fit(
     model: nn.Module,
     loss: nn.Module,
     optimizer: torch.optim.Optimizer,
-    loader: Loader,
+    loader: Iterable[Batch],
     *,
     epochs: int,
     device: str | torch.device | None = None,
-    validation: Loader | None = None,
+    validation: Iterable[Batch] | None = None,
+    schedule: LRScheduler | None = None,
+    max_norm: float | None = None,
+    accumulate: int = 1,
+    amp: Amp | None = None,
+    compile: bool | str = False,  # noqa: A002  # torch.compile is what it is
+    patience: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoints: Checkpoints | None = None,
     progress: bool = True,
     history: History | None = None,
 ) -> History:
@@ -41,14 +64,33 @@ def fit(
         Takes predictions and targets, returns their mean loss.
     optimizer : torch.optim.Optimizer
         Holds the model's parameters.
-    loader : DataLoader
-        Yields the batches (X, y) of an epoch.
+    loader : iterable of tuple of Tensor
+        Yields the batches (X, y) of an epoch, as ``make_loader`` makes them.
     epochs : int
         How often all examples are shown.
     device : str or torch.device, optional
         As in ``best_device``.
-    validation : DataLoader, optional
+    validation : iterable of tuple of Tensor, optional
         Examples to measure on after each epoch, and never to learn from.
+    schedule : LRScheduler, optional
+        Changes the rate; it goes on by one after each step of the optimizer, not after each epoch,
+        so its times count steps.
+    max_norm : float, optional
+        Clip the gradients of each step to this joint length.
+    accumulate : int, default 1
+        How many batches make a step: their gradients are added up, so that the step is that of one
+        batch of all their examples.
+    amp : {"bf16", "fp16"}, optional
+        Compute the products in 16 bits; see ``Precision``.
+    compile : bool or str, default False
+        Compile the network before training; a string is the mode of ``torch.compile``.
+    patience : int, optional
+        Stop early: after so many epochs in a row without a new lowest validation loss. Whether the
+        run stops early or not, the model then has the parameters of its best epoch.
+    callbacks : sequence of callable, optional
+        Each is called with the ``Run`` after each epoch; one that returns True ends the run.
+    checkpoints : Checkpoints, optional
+        Where to keep the run, so that it can go on after an interruption.
     progress : bool, default True
         Show a progress bar.
     history : History, optional
@@ -63,8 +105,14 @@ def fit(
     Raises
     ------
     ValueError
-        If ``epochs`` is below 1, the device is not there, the loss does not take the mean, or
-        predictions and targets differ in shape; the message gives both.
+        If a number is out of range, the device is not there, the loss does not take the mean,
+        ``patience`` is given without ``validation``, or predictions and targets differ in shape;
+        the message gives what came.
+
+    Notes
+    -----
+    Under ``torchrun`` each process learns from its share of each batch, and the gradients are
+    added up, weighted by examples: the run is that of one process with the whole batches.
 
     Examples
     --------
@@ -79,27 +127,55 @@ def fit(
     >>> print(f"{slope:.2f} minutes a mile")
     3.40 minutes a mile
     """
-    _check_mean(loss)
+    _check_options(loss, epochs, accumulate, max_norm, patience, validation)
     device = best_device(device)
-    model.to(device)
+    precision = Precision(amp, device)
     history = History() if history is None else history
-    with epoch_bar(epochs, shown=progress) as advance:
-        for _ in range(epochs):
-            start = perf_counter()
-            row = _named("train", _train_epoch(model, loss, optimizer, loader, device))
+    run = Run(
+        model.to(device),
+        optimizer,
+        loader,
+        history,
+        schedule=schedule,
+        scaler=precision.scaler,
+        patience=patience,
+    )
+    if checkpoints is not None:
+        checkpoints.restore(run)
+    network = parallel(model)
+    if compile:
+        network.compile(mode=compile if isinstance(compile, str) else None)
+    with epoch_bar(epochs, done=run.epoch, shown=progress and rank() == 0) as advance:
+        while run.epoch < epochs and not run.finished:
+            start = perf_counter() - run.seconds
+            model.train()
+            for group in _groups(run.batches(), accumulate):
+                _learn(network, loss, run, precision, group, max_norm)
+                if checkpoints is not None:
+                    run.seconds = perf_counter() - start
+                    checkpoints.after_step(run)
+            row = _named("train", run.sums.means())
             if validation is not None:
-                row |= _named("validation", evaluate(model, loss, validation, device=device))
-            history.record(**row, seconds=perf_counter() - start)
+                row |= _named(
+                    "validation", evaluate(model, loss, validation, device=device, amp=amp)
+                )
+            run.end_epoch(row, perf_counter() - start)
+            for callback in callbacks:
+                run.finished |= bool(callback(run))
+            if checkpoints is not None:
+                checkpoints.after_epoch(run)
             advance(row["train_loss"], optimizer.param_groups[0]["lr"])
+    run.best.restore()
     return history
 
 
 def evaluate(
     model: nn.Module,
     loss: nn.Module,
-    loader: Loader,
+    loader: Iterable[Batch],
     *,
     device: str | torch.device | None = None,
+    amp: Amp | None = None,
 ) -> dict[str, float]:
     """Measure a network on examples, learning nothing from them.
 
@@ -110,10 +186,12 @@ def evaluate(
         the mode it was in.
     loss : nn.Module
         Takes predictions and targets, returns their mean loss.
-    loader : DataLoader
+    loader : iterable of tuple of Tensor
         Yields the batches (X, y).
     device : str or torch.device, optional
         As in ``best_device``.
+    amp : {"bf16", "fp16"}, optional
+        Compute the products in 16 bits.
 
     Returns
     -------
@@ -138,69 +216,150 @@ def evaluate(
     """
     _check_mean(loss)
     device = best_device(device)
+    precision = Precision(amp, device)
     model.to(device)
-    sums = _Sums(loss)
+    sampler = sampler_of(loader)
+    if sampler is not None:
+        sampler.share(rank(), process_count())
+    sums = Sums()
     was_training = model.training
     model.eval()
     with torch.no_grad():
         for X, y in loader:
             X, y = X.to(device), y.to(device)
-            Z = model(X)
-            _check_shapes(Z, y)
-            sums.add(loss(Z, y), Z, y)
+            with precision.autocast():
+                Z = model(X)
+                batch_loss = _mean_loss(loss, Z, y)
+            sums.add(len(y), _measured(loss, batch_loss, Z, y))
     model.train(was_training)
     return sums.means()
 
 
-def _train_epoch(
+def predict(
     model: nn.Module,
-    loss: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loader: Loader,
-    device: torch.device,
-) -> dict[str, float]:
-    """Show every example once; return the means over them."""
-    sums = _Sums(loss)
-    model.train()
-    for X, y in loader:
-        X, y = X.to(device), y.to(device)
-        optimizer.zero_grad()
-        Z = model(X)
-        _check_shapes(Z, y)
-        batch_loss = loss(Z, y)
-        batch_loss.backward()
-        optimizer.step()
-        sums.add(batch_loss, Z, y)
-    return sums.means()
+    X: Tensor,
+    *,
+    batch_size: int = 1024,
+    device: str | torch.device | None = None,
+    amp: Amp | None = None,
+) -> Tensor:
+    """Compute a network's outputs, a batch at a time.
 
+    Parameters
+    ----------
+    model : nn.Module
+        The network; it is moved to the device, runs in evaluation mode, and is then put back into
+        the mode it was in.
+    X : Tensor of shape (n, ...)
+        Inputs, one example a row.
+    batch_size : int, default 1024
+        Examples at a time; it changes what memory is needed, not the outputs.
+    device : str or torch.device, optional
+        As in ``best_device``.
+    amp : {"bf16", "fp16"}, optional
+        Compute the products in 16 bits.
 
-class _Sums:
-    """Sums over examples, from the means of batches that may differ in size.
+    Returns
+    -------
+    Tensor of shape (n, ...)
+        The outputs, on the CPU, in the order of the inputs.
 
-    They stay on the device until the end: reading a number from a GPU waits for all its work.
+    Raises
+    ------
+    ValueError
+        If the device is not there or ``batch_size`` is below 1; the message gives it.
+
+    Examples
+    --------
+    >>> from dlbook.pytorch import MLP
+    >>> predict(MLP([2, 4]), torch.zeros(5, 2), batch_size=2).shape
+    torch.Size([5, 4])
     """
+    if batch_size < 1:
+        raise ValueError(f"expected a batch size of at least 1, got {batch_size}")
+    device = best_device(device)
+    precision = Precision(amp, device)
+    model.to(device)
+    was_training = model.training
+    model.eval()
+    with torch.no_grad(), precision.autocast():
+        outputs = [model(rows.to(device)).cpu() for rows in X.split(batch_size)]
+    model.train(was_training)
+    return torch.cat(outputs)
 
-    def __init__(self, loss: nn.Module) -> None:
-        self.binary = isinstance(loss, nn.BCEWithLogitsLoss)
-        self.examples = 0
-        self.sums: dict[str, Tensor] = {}
 
-    def add(self, batch_loss: Tensor, Z: Tensor, y: Tensor) -> None:
-        means = {"loss": batch_loss.detach()}
-        if self.binary:
-            means["accuracy"] = ((Z > 0) == (y > 0.5)).float().mean()
-        elif not y.is_floating_point():
-            means["accuracy"] = (Z.argmax(dim=1) == y).float().mean()
-        self.examples += len(y)
-        for name, mean in means.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(mean)) + len(y) * mean
+def _learn(
+    network: nn.Module,
+    loss: nn.Module,
+    run: Run,
+    precision: Precision,
+    group: Sequence[Batch],
+    max_norm: float | None,
+) -> None:
+    """Make one step from the batches of a group, as from one batch of all their examples."""
+    n = sum_over_processes(torch.tensor(sum(len(y) for _, y in group))).item()
+    run.optimizer.zero_grad()
+    for i, (X, y) in enumerate(group, start=1):
+        X, y = X.to(precision.device), y.to(precision.device)
+        with synchronized(network, last=i == len(group)):
+            with precision.autocast():
+                Z = network(X)
+                batch_loss = _mean_loss(loss, Z, y)
+            # Processes average their gradients; what is wanted is the mean over all n examples.
+            precision.backward(batch_loss * (len(y) * process_count() / n))
+        run.sums.add(len(y), _measured(loss, batch_loss, Z, y))
+    changed = precision.step(run.model, run.optimizer, max_norm)
+    if run.schedule is not None and changed:
+        run.schedule.step()
+    run.step += 1
+    run.batch += len(group)
 
-    def means(self) -> dict[str, float]:
-        return {name: total.item() / self.examples for name, total in self.sums.items()}
+
+def _groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    """Yield the batches in groups; the last may be smaller."""
+    while group := list(islice(batches, size)):
+        yield group
+
+
+def _mean_loss(loss: nn.Module, Z: Tensor, y: Tensor) -> Tensor:
+    """Compute the mean loss of a batch: 0 where this process has no share of it."""
+    _check_shapes(Z, y)
+    mean: Tensor = loss(Z, y) if len(y) else 0 * Z.sum()
+    return mean
+
+
+def _measured(loss: nn.Module, batch_loss: Tensor, Z: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Return loss and, where targets are classes, right predictions, summed over the batch."""
+    wide = torch.float32 if Z.device.type == "mps" else torch.float64  # MPS has no float64
+    sums = {"loss": len(y) * batch_loss.detach().to(wide)}
+    if isinstance(loss, nn.BCEWithLogitsLoss):
+        sums["accuracy"] = ((Z > 0) == (y > 0.5)).to(wide).sum() * len(y) / max(1, y.numel())
+    elif not y.is_floating_point():
+        sums["accuracy"] = (Z.argmax(dim=1) == y).to(wide).sum()
+    return sums
 
 
 def _named(part: str, measured: dict[str, float]) -> dict[str, float]:
     return {f"{part}_{name}": value for name, value in measured.items()}
+
+
+def _check_options(
+    loss: nn.Module,
+    epochs: int,
+    accumulate: int,
+    max_norm: float | None,
+    patience: int | None,
+    validation: Iterable[Batch] | None,
+) -> None:
+    """Refuse what cannot be trained, before anything is changed."""
+    _check_mean(loss)
+    for name, value in (("epochs", epochs), ("accumulate", accumulate), ("patience", patience)):
+        if value is not None and value < 1:
+            raise ValueError(f"expected {name} to be at least 1, got {value}")
+    if max_norm is not None and not max_norm > 0:
+        raise ValueError(f"expected max_norm to be above 0, got {max_norm}")
+    if patience is not None and validation is None:
+        raise ValueError("expected validation examples to go with patience, got none")
 
 
 def _check_mean(loss: nn.Module) -> None:
