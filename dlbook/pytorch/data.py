@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,11 +17,27 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from dlbook.data import Standardizer
 from dlbook.pytorch.batches import Batches, Rows
 
-__all__ = ["ArrayDataset", "Augment", "Batch", "Loader", "loader_of", "make_loader", "sampler_of"]
+__all__ = [
+    "ArrayDataset",
+    "Augment",
+    "Batch",
+    "Examples",
+    "Loader",
+    "loader_of",
+    "make_loader",
+    "sampler_of",
+]
 
 Batch = tuple[Tensor, ...]
 Loader = DataLoader[Batch]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class Examples(Protocol):
+    """Numbered examples: a map-style dataset of PyTorch's, a list, and much else."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, i: int, /) -> Any: ...
 
 
 class ArrayDataset(Dataset[Batch]):
@@ -47,14 +64,14 @@ class ArrayDataset(Dataset[Batch]):
 
     Notes
     -----
-    PyTorch's ``TensorDataset`` is read row by row and the rows are stacked. Here a batch is one
-    index operation, ``X[rows]``.
+    A ``DataLoader`` that knows nothing more reads a dataset row by row and stacks the rows. The
+    loaders of ``make_loader`` read a batch by one index operation, ``X[rows]``.
 
     Examples
     --------
     >>> import numpy as np
     >>> dataset = ArrayDataset(np.array([[0.5], [1.5], [2.5]]), np.array([0, 1, 0]))
-    >>> X, y = dataset.__getitems__([2, 0])
+    >>> X, y = dataset.batch([2, 0])
     >>> X.tolist(), y.tolist()
     ([[2.5], [0.5]], [0, 0])
     """
@@ -81,7 +98,7 @@ class ArrayDataset(Dataset[Batch]):
     def __getitem__(self, i: int) -> Batch:
         return self.X[i], self.y[i]
 
-    def __getitems__(self, rows: Sequence[int]) -> Batch:
+    def batch(self, rows: Sequence[int]) -> Batch:
         """Read a batch.
 
         Parameters
@@ -154,14 +171,14 @@ def make_loader(
     >>> [tuple(X.shape) for X, y in loader]
     [(2, 2), (2, 2), (1, 2)]
     """
-    check_augment(augment, generator)
+    check_options(generator, augment=augment, workers=workers)
     dataset = ArrayDataset(X, y, standardizer=standardizer, augment=augment)
     batches = Batches(len(dataset), batch_size, generator=generator, drop_last=drop_last)
-    return batch_loader(dataset, batches, workers=workers, pin_memory=pin_memory)
+    return batch_loader(dataset, dataset.batch, batches, workers=workers, pin_memory=pin_memory)
 
 
 def loader_of(
-    dataset: Dataset[Any],
+    dataset: Examples,
     *,
     batch_size: int,
     generator: torch.Generator | None = None,
@@ -172,17 +189,25 @@ def loader_of(
 ) -> DataLoader[Any]:
     """Make a loader of any dataset that has a length and numbered examples.
 
-    The order is that of ``make_loader``, and so a run can go on in the middle of an epoch. What
-    the dataset draws from the global generators of Python, NumPy and PyTorch is seeded for each
-    batch: the same for any number of workers, and after going on. These generators are left as
-    they were.
+    The order is that of ``make_loader``, and so a run can go on in the middle of an epoch. Where
+    ``generator`` is given, what the dataset draws from the global generators of Python, NumPy and
+    PyTorch is seeded for each batch: the same for any number of workers, and after going on.
+    These generators are then left as they were.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Dataset or sequence
         Has ``len(dataset)`` and ``dataset[i]``.
-    batch_size, generator, workers, drop_last, pin_memory
-        As in ``make_loader``.
+    batch_size : int
+        As in ``make_loader``, and so are the next four.
+    generator : torch.Generator, optional
+        Shuffles the examples and seeds what they draw.
+    workers : int, default 0
+        Processes that prepare batches.
+    drop_last : bool, default False
+        Leave out a last batch that is smaller.
+    pin_memory : bool, default False
+        Put batches where a GPU can fetch them while it computes.
     collate : callable, default torch.utils.data.default_collate
         Makes a batch of a list of examples.
 
@@ -210,8 +235,10 @@ def loader_of(
             "expected a dataset with a length and numbered examples, "
             f"got {type(dataset).__name__}: an iterable has no order to go on in"
         )
+    check_options(generator, workers=workers)
     batches = Batches(len(dataset), batch_size, generator=generator, drop_last=drop_last)
-    return batch_loader(_Seeded(dataset, collate), batches, workers=workers, pin_memory=pin_memory)
+    read = partial(_collated, dataset, collate)
+    return batch_loader(dataset, read, batches, workers=workers, pin_memory=pin_memory)
 
 
 def sampler_of(loader: object) -> Batches | None:
@@ -238,10 +265,14 @@ def sampler_of(loader: object) -> Batches | None:
     return batches if isinstance(batches, Batches) else None
 
 
-def check_augment(augment: Augment | None, generator: torch.Generator | None) -> None:
-    """Refuse an augmentation that has nothing to draw from."""
+def check_options(
+    generator: torch.Generator | None, *, augment: Augment | None = None, workers: int = 0
+) -> None:
+    """Refuse an augmentation that has nothing to draw from, and fewer workers than none."""
     if augment is not None and generator is None:
         raise ValueError("augment draws at random: pass generator=torch.Generator() too")
+    if workers < 0:
+        raise ValueError(f"expected workers of at least 0, got {workers}")
 
 
 def augmented(X: Tensor, rows: Sequence[int], augment: Augment | None) -> Tensor:
@@ -251,11 +282,16 @@ def augmented(X: Tensor, rows: Sequence[int], augment: Augment | None) -> Tensor
 
 
 def batch_loader(
-    dataset: Dataset[Any], batches: Batches, *, workers: int, pin_memory: bool
+    dataset: Examples,
+    read: Callable[[Rows], Any],
+    batches: Batches,
+    *,
+    workers: int,
+    pin_memory: bool,
 ) -> DataLoader[Any]:
-    """Make a loader of a dataset whose ``__getitems__`` returns whole batches."""
+    """Make a loader that reads each batch of a dataset by one call of ``read(rows)``."""
     return DataLoader(
-        dataset,
+        _Whole(dataset, read),
         batch_sampler=batches,
         collate_fn=_as_it_is,
         num_workers=workers,
@@ -277,24 +313,28 @@ def _copied(array: NDArray[Any] | Tensor) -> Tensor:
     return torch.tensor(np.ascontiguousarray(array))
 
 
-class _Seeded(Dataset[Any]):
-    """A dataset read a batch at a time, its own draws seeded by the batch."""
+class _Whole(Dataset[Any]):
+    """A dataset from which a ``DataLoader`` takes each batch by one call of ``read(rows)``."""
 
-    def __init__(self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any]) -> None:
+    def __init__(self, dataset: Examples, read: Callable[[Rows], Any]) -> None:
         self.dataset = dataset
-        self.collate = collate
+        self.read = read
 
     def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]  # Dataset declares no length
+        return len(self.dataset)
 
     def __getitem__(self, i: int) -> Any:
         return self.dataset[i]
 
-    def __getitems__(self, rows: Sequence[int]) -> Any:
-        with _seeded(rows.seed if isinstance(rows, Rows) else None):
-            if not rows:
-                return _none_of(self.collate([self.dataset[0]]))
-            return self.collate([self.dataset[i] for i in rows])
+    def __getitems__(self, rows: Rows) -> Any:
+        return self.read(rows)
+
+
+def _collated(dataset: Examples, collate: Callable[[list[Any]], Any], rows: Rows) -> Any:
+    """Make a batch of examples; of none, the batch of the first example cut to no rows."""
+    with _seeded(rows.seed):
+        batch = collate([dataset[i] for i in rows or [0]])
+    return batch if rows else _none_of(batch)
 
 
 @contextmanager
