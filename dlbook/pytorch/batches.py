@@ -134,12 +134,36 @@ class Batches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[Rows]:
         """Yield this process's share of each batch, from ``position`` to the end of the epoch."""
+        for rows, key in self.shares():
+            yield Rows(rows.tolist(), key=key)
+
+    def shares(
+        self, device: torch.device | str = "cpu"
+    ) -> Iterator[tuple[Tensor, tuple[int, ...] | None]]:
+        """Yield the same as an iteration does, as tensors.
+
+        Parameters
+        ----------
+        device : torch.device or str, default "cpu"
+            Where the row numbers are to be.
+
+        Yields
+        ------
+        rows : Tensor of shape (m,)
+            Row numbers of this process's share of a batch, int64.
+        key : tuple of int or None
+            Seed, epoch, batch and process, from which ``Rows`` makes the batch's own seed; None
+            where rows come in order.
+        """
         epoch, position = self.epoch, self.position
-        for number, batch in enumerate(self.global_batches(epoch, position), position):
-            yield Rows(batch[self.rank :: self.world].tolist(), key=self.key(epoch, number))
+        for number, batch in enumerate(self.global_batches(epoch, position, device), position):
+            key = None if self.seed is None else (self.seed, epoch, number, self.rank)
+            yield batch[self.rank :: self.world], key
         self.start(epoch + 1)
 
-    def global_batches(self, epoch: int, position: int = 0) -> Iterator[Tensor]:
+    def global_batches(
+        self, epoch: int, position: int = 0, device: torch.device | str = "cpu"
+    ) -> Iterator[Tensor]:
         """Yield the batches of an epoch as all processes together see them.
 
         Parameters
@@ -148,13 +172,15 @@ class Batches(Sampler[list[int]]):
             The epoch, counted from 0.
         position : int, default 0
             The first batch to yield, counted from 0.
+        device : torch.device or str, default "cpu"
+            Where the row numbers are to be.
 
         Yields
         ------
         Tensor of shape (batch_size,)
-            Row numbers, int64, on the CPU; the last may be shorter.
+            Row numbers, int64; the last may be shorter.
         """
-        order = self.order(epoch)
+        order = self.order(epoch).to(device)
         for number in range(position, len(self)):
             yield order[number * self.batch_size : (number + 1) * self.batch_size]
 
@@ -175,23 +201,6 @@ class Batches(Sampler[list[int]]):
             return torch.arange(self.n)
         generator = torch.Generator().manual_seed(_mixed(self.seed, epoch))
         return torch.randperm(self.n, generator=generator)
-
-    def key(self, epoch: int, number: int) -> tuple[int, ...] | None:
-        """Return the key of a batch's randomness.
-
-        Parameters
-        ----------
-        epoch : int
-            The epoch, counted from 0.
-        number : int
-            The batch, counted from 0.
-
-        Returns
-        -------
-        tuple of int or None
-            Seed, epoch, batch and process; None where rows come in order.
-        """
-        return None if self.seed is None else (self.seed, epoch, number, self.rank)
 
     def start(self, epoch: int, position: int = 0) -> None:
         """Set where the next iteration begins.

@@ -65,7 +65,7 @@ class ArrayDataset(Dataset[Batch]):
     Notes
     -----
     A ``DataLoader`` that knows nothing more reads a dataset row by row and stacks the rows. The
-    loaders of ``make_loader`` read a batch by one index operation, ``X[rows]``.
+    loaders of ``make_loader`` read a batch by one index operation.
 
     Examples
     --------
@@ -112,7 +112,8 @@ class ArrayDataset(Dataset[Batch]):
             ``X`` and ``y``, one row for each number.
         """
         index = torch.tensor(rows, dtype=torch.int64)  # (m,)
-        return augmented(self.X[index], rows, self.augment), self.y[index]
+        X, y = self.X.index_select(0, index), self.y.index_select(0, index)
+        return augmented(X, rows, self.augment), y
 
 
 def make_loader(
