@@ -1,14 +1,93 @@
-"""Why a mutant lives: by module, the mutant's name and the reason."""
+"""What was recorded of mutants, and why some live: by module, the mutant's name and the reason."""
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.recording import RESULTS
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "dlbook/scratch"
+KILLED = 0.90
+Outcome = dict[str, Any]
 REASONS: dict[str, dict[str, str]] = {
     "activations/bounded": {
-        "sigmoid: Z >= 0 → (Z > 0)": "equivalent: both forms give exactly 1/2 at 0",
+        "sigmoid: Z >= 0 → Z > 0": "equivalent: both forms give exactly 1/2 at 0",
     },
     "dropout": {
-        "dropout_forward: rng.random(X.shape) >= p → (rng.random(X.shape) > p)": (
+        "dropout_forward: rng.random(X.shape) >= p → rng.random(X.shape) > p": (
             "differs only where a draw of 53 random bits equals p"
         ),
     },
 }
+
+
+def modules() -> list[str]:
+    """List the modules that hold code, as ``losses/pairs``."""
+    files = sorted((ROOT / PACKAGE).rglob("*.py"))
+    names = [file.relative_to(ROOT / PACKAGE).with_suffix("").as_posix() for file in files]
+    return [name for name in names if not name.endswith("__init__")]
+
+
+def digest(module: str) -> str:
+    """Tell one state of a module's code from another, whatever its docstrings say."""
+    source = (ROOT / PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    documentation = {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, (node.end_lineno or 0) + 1)
+    }
+    lines = enumerate(source.splitlines(), start=1)
+    code = "\n".join(line for number, line in lines if line and number not in documentation)
+    return hashlib.sha256(code.encode()).hexdigest()[:12]
+
+
+def recorded(folder: Path = RESULTS) -> dict[str, Outcome]:
+    """Return what was recorded of the modules that there are."""
+    path = folder / "mutants.json"
+    if not path.is_file():
+        return {}
+    known = json.loads(path.read_text(encoding="utf-8"))["values"]["modules"]
+    return {module: found for module, found in known.items() if module in modules()}
+
+
+def changed_since(known: dict[str, Outcome]) -> list[str]:
+    """List the modules whose code is not the one that was tried."""
+    return [m for m in modules() if m not in known or known[m]["digest"] != digest(m)]
+
+
+def summary(known: dict[str, Outcome]) -> Outcome:
+    """Add the modules up, with the reason why each mutant lives."""
+    for module, found in known.items():
+        for survivor in found["survivors"]:
+            survivor["reason"] = REASONS.get(module, {}).get(survivor["mutant"], "")
+    total, killed = (sum(found[key] for found in known.values()) for key in ("mutants", "killed"))
+    return {
+        "mutants": total,
+        "killed": killed,
+        "share_killed": round(killed / total, 4) if total else 0.0,
+        "without_reason": sum(not s["reason"] for o in known.values() for s in o["survivors"]),
+        "modules_not_covered": [module for module in modules() if module not in known],
+        "modules": dict(sorted(known.items())),
+    }
+
+
+def broken_promises(values: Outcome) -> list[str]:
+    """Say which promises about mutants do not hold."""
+    broken = [
+        f"{module}: {found['killed']} of {found['mutants']} mutants killed, not {KILLED:.0%}"
+        for module, found in values["modules"].items()
+        if found["killed"] < KILLED * found["mutants"]
+    ]
+    broken += [
+        f"{module}: no reason why this lives: {survivor['mutant']}"
+        for module, found in values["modules"].items()
+        for survivor in found["survivors"]
+        if not survivor["reason"]
+    ]
+    return broken

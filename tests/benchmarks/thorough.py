@@ -1,7 +1,8 @@
 """What is too long for every change: it fails unless the promises hold, and records by how much.
 
-``-- digits`` runs the first part alone, ``-- mutants`` the second, ``-- mutants losses/pairs`` the
-second on the modules named.
+``-- digits`` runs the first part alone; ``-- mutants`` the second, on the modules whose code has
+changed since they were recorded, or on those named, as in ``-- mutants losses/pairs``;
+``-- survivors`` tries again what lived.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rich.console import Console
 from tests.benchmarks import mutants
 from tests.benchmarks.digits import compare, show
 from tests.benchmarks.recording import record
+from tests.benchmarks.survivors import modules
 
 COMMAND = "python3 run.py thorough"
 RIGHT, APART, SECONDS = 0.97, 0.005, 20.0
@@ -51,15 +53,21 @@ def digits() -> list[str]:
 def main(arguments: list[str]) -> int:
     """Run the parts asked for, else all."""
     part, chosen = (arguments or [""])[0], arguments[1:]
-    unknown = [module for module in chosen if module not in mutants.modules()]
+    unknown = [module for module in chosen if module not in modules()]
     broken: list[str] = []
-    if part not in ("", "digits", "mutants") or unknown or (part == "digits" and chosen):
+    if (
+        part not in ("", "digits", "mutants", "survivors")
+        or unknown
+        or (part == "digits" and chosen)
+    ):
         broken = [
-            f"expected digits or mutants, with modules as losses/pairs, got {' '.join(arguments)}"
+            "expected digits, mutants or survivors, these with modules as losses/pairs, "
+            f"got {' '.join(arguments)}"
         ]
     else:
         broken += digits() if part in ("", "digits") else []
-        broken += mutants.main(chosen) if part in ("", "mutants") else []
+        if part != "digits":
+            broken += mutants.main(chosen, again=part == "survivors")
     if broken:
         Console(stderr=True).print(*broken, sep="\n")
     return bool(broken)
