@@ -174,6 +174,8 @@ def bench(session: nox.Session) -> None:
     run(session, "tests.benchmarks.digits", *session.posargs)
     run(session, "tests.benchmarks.speed", *session.posargs)
     run(session, "tests.benchmarks.wall")
+    run(session, "tests.benchmarks.pytorch_speed")
+    run(session, "tests.benchmarks.gpu")  # says in one line where there is none
 
 
 @nox.session

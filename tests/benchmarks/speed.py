@@ -13,7 +13,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise, product
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 from dlbook.data import minibatches
 from dlbook.scratch import SGD, Adam, cross_entropy, fit, mlp
 from tests.benchmarks.recording import record
+from tests.benchmarks.timing import clock, ratio, turn
 
 COMMAND = "python3 run.py bench"
 NETWORKS = ((2, 10, 2), (64, 64, 10), (64, 256, 128, 10), (784, 512, 256, 10))
@@ -221,9 +221,8 @@ def measure(cell: Cell, rounds: int, seconds: float = SECONDS) -> dict[str, Any]
     for epoch in epochs.values():
         epoch()
     times: dict[str, list[float]] = {name: [] for name in epochs}
-    for turn in range(rounds):
-        names = list(epochs)
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+    for number in range(rounds):
+        for name in turn(list(epochs), number):
             times[name].append(clock(epochs[name]) / steps)
     return {
         "steps": steps,
@@ -236,16 +235,6 @@ def measure(cell: Cell, rounds: int, seconds: float = SECONDS) -> dict[str, Any]
             "products_to_pytorch": ratio(times["products"], times["pytorch"]),
         },
     }
-
-
-def clock(epoch: Epoch) -> float:
-    start = perf_counter()
-    epoch()
-    return perf_counter() - start
-
-
-def ratio(ours: list[float], theirs: list[float]) -> float:
-    return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 3)
 
 
 def missed(cells: dict[str, Any]) -> list[str]:

@@ -1,7 +1,6 @@
 """Wall times a reader meets: learning digits, a convolution, an import.
 
-Contenders take turns on one thread, round after round. A ratio is taken within a round, and its
-median over the rounds is what counts.
+Contenders take turns on one thread, round after round.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from dlbook.scratch import Adam, cross_entropy, fit, mlp, predict
 from dlbook.scratch.convolution import add_patches, conv2d_backward, conv2d_forward, patches
 from dlbook.tasks import TASKS
 from tests.benchmarks.recording import record
+from tests.benchmarks.timing import clock, in_turn, ratio, turn
 
 COMMAND = "python3 run.py bench"
 WANTED = 0.97
@@ -123,7 +122,7 @@ def digits(seeds: range = SEEDS, wanted: float = WANTED) -> dict[str, Any]:
     trials: dict[str, dict[int, tuple[float, int]]] = {name: {} for name in LEARNERS}
     for seed in seeds:
         data = TASKS["digits"].load(np.random.default_rng(seed))
-        for name in _turn(list(LEARNERS), seed):
+        for name in turn(list(LEARNERS), seed):
             found = _until(wanted, data, *LEARNERS[name](data, seed))
             if found is not None:
                 trials[name][seed] = found
@@ -209,11 +208,11 @@ def convolution(
 def imports(rounds: int = ROUNDS) -> dict[str, Any]:
     """Time imports in fresh processes; starting Python is not on the clock."""
     times: dict[str, list[float]] = {name: [] for name in MODULES}
-    for turn in range(rounds + 1):
-        for name in _turn(list(MODULES), turn):
+    for number in range(rounds + 1):
+        for name in turn(list(MODULES), number):
             command = [sys.executable, "-c", IMPORT, MODULES[name]]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            if turn:  # the first round may have to compile
+            if number:  # the first round may have to compile
                 times[name].append(float(done.stdout))
     return {
         "milliseconds": {
@@ -221,31 +220,6 @@ def imports(rounds: int = ROUNDS) -> dict[str, Any]:
         },
         "ratios": {name: ratio(times[name], times["numpy"]) for name in IMPORT_LIMITS},
     }
-
-
-def in_turn(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
-        for name in _turn(list(contenders), turn):
-            seconds = clock(contenders[name])
-            if turn:  # the first round warms up
-                times[name].append(seconds)
-    return times
-
-
-def _turn(names: list[str], turn: int) -> list[str]:
-    first = turn % len(names)
-    return names[first:] + names[:first]
-
-
-def clock(work: Callable[[], Any]) -> float:
-    start = perf_counter()
-    work()
-    return perf_counter() - start
-
-
-def ratio(ours: list[float], theirs: list[float]) -> float:
-    return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 3)
 
 
 def missed(ratios: dict[str, float]) -> list[str]:
