@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from time import perf_counter
 
@@ -145,7 +146,8 @@ def fit(
     network = parallel(model)
     if compile:
         network.compile(mode=compile if isinstance(compile, str) else None)
-    with epoch_bar(epochs, done=run.epoch, shown=progress and rank() == 0) as advance:
+    bar = epoch_bar(epochs, done=run.epoch, shown=progress and rank() == 0)
+    with checkpoints or nullcontext(), bar as advance:
         while run.epoch < epochs and not run.finished:
             start = perf_counter() - run.seconds
             model.train()
