@@ -1,0 +1,1 @@
+"""Programs that look like faults and are right."""
