@@ -1,14 +1,147 @@
-"""One process or many: what a training loop asks of the processes beside it."""
+"""One process or many: joining them, and what a training loop asks of the processes beside it.
+
+Tested with gloo on one machine; NCCL, several GPUs and several machines could not be tested here.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["parallel", "process_count", "rank", "sum_over_processes", "synchronized"]
+from dlbook.pytorch.batches import Batches
+from dlbook.pytorch.data import Batch, sampler_of
+from dlbook.pytorch.devices import best_device
+from dlbook.pytorch.failures import LastWords, terminable
+
+if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
+
+__all__ = [
+    "any_process",
+    "from_first",
+    "gather_to_first",
+    "launched",
+    "parallel",
+    "process_count",
+    "process_group",
+    "rank",
+    "shard",
+    "share_out",
+    "sum_over_processes",
+    "synchronized",
+]
+
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+OWN_VARIABLES = VARIABLES[:3]  # the other two, clusters also set for other purposes
+
+Value = TypeVar("Value")
+
+
+def launched() -> bool:
+    """Tell whether ``torchrun`` started this process, as one of several or the only one.
+
+    Returns
+    -------
+    bool
+        True where the environment has ``RANK``, ``WORLD_SIZE`` or ``LOCAL_RANK``.
+
+    Examples
+    --------
+    >>> launched()
+    False
+    """
+    return any(name in os.environ for name in OWN_VARIABLES)
+
+
+@contextmanager
+def process_group(
+    device: str | torch.device | None = None, *, timeout: float = 600.0
+) -> Iterator[torch.device]:
+    """Join the processes that ``torchrun`` started, for as long as the block runs.
+
+    They speak through NCCL where each has a CUDA device of its own, through gloo otherwise; what
+    lies in the CPU's memory goes through gloo in any case. On the CPU, each process computes with
+    its part of the cores.
+
+    Without ``torchrun`` there is nothing to join, and the block runs as it would alone.
+
+    Parameters
+    ----------
+    device : str or torch.device, optional
+        As in ``best_device``; under ``torchrun``, ``"cpu"`` keeps the processes off the GPUs.
+    timeout : float, default 600.0
+        Seconds for which a process waits for the others before it gives the job up. It must
+        exceed the longest that one process works alone, on a checkpoint for example.
+
+    Yields
+    ------
+    torch.device
+        The device of this process: ``cuda:LOCAL_RANK`` or ``cpu``; without ``torchrun``,
+        ``best_device(device)``.
+
+    Raises
+    ------
+    ValueError
+        If the environment is not as ``torchrun`` makes it, there are more processes than CUDA
+        devices asked for, the device is not there or the timeout is not positive; the message
+        gives what was found.
+
+    Notes
+    -----
+    A process that ends too early ends the job. One line on standard error says which one it was,
+    after which step, and how to go on; all processes end with a status other than 0, and
+    ``torchrun --max-restarts`` starts them again. An exception passes through the block in the
+    process where it came about. ``torchrun`` adds lines of its own.
+
+    A process that waits for its GPU cannot be told to end: ``torchrun`` kills it after 30 s.
+
+    Examples
+    --------
+    >>> with process_group("cpu") as device:
+    ...     print(device, process_count())
+    cpu 1
+    """
+    if not timeout > 0:
+        raise ValueError(f"expected a timeout above 0 seconds, got {timeout}")
+    if not launched():
+        yield best_device(device)
+        return
+    number, world, local, neighbors = _from_torchrun()
+    own = _own_device(device, local, neighbors)
+    threads = torch.get_num_threads()
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    else:
+        torch.set_num_threads(max(1, _cores() // neighbors))
+    wait = timedelta(seconds=timeout)
+    store, *_ = next(rendezvous("env://", timeout=wait))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if own.type == "cuda" else "cpu:gloo",
+        store=store,
+        rank=number,
+        world_size=world,
+        timeout=wait,
+    )
+    try:
+        last_words = LastWords(store, timeout)
+        with terminable():
+            try:
+                yield own
+            except BaseException as error:
+                last_words.end(error)
+    finally:
+        dist.destroy_process_group()
+        torch.set_num_threads(threads)
 
 
 def process_count() -> int:
@@ -58,7 +191,6 @@ def sum_over_processes(values: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> import torch
     >>> sum_over_processes(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
     """
@@ -68,8 +200,128 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return total
 
 
+def any_process(flag: bool) -> bool:
+    """Tell whether a flag is set in any process: the same answer in all of them.
+
+    Parameters
+    ----------
+    flag : bool
+        This process's flag.
+
+    Returns
+    -------
+    bool
+        True where at least one process has it set.
+
+    Examples
+    --------
+    >>> any_process(False)
+    False
+    """
+    return bool(sum_over_processes(torch.tensor(int(flag))))
+
+
+def from_first(value: Value) -> Value:
+    """Give the value that the first process has to all.
+
+    Parameters
+    ----------
+    value : object
+        What this process has; only that of rank 0 counts. It is pickled.
+
+    Returns
+    -------
+    object
+        What rank 0 has.
+
+    Examples
+    --------
+    >>> from_first("resume at step 7")
+    'resume at step 7'
+    """
+    box = [value]
+    if process_count() > 1:
+        dist.broadcast_object_list(box)
+    return box[0]
+
+
+def gather_to_first(value: Value) -> list[Value] | None:
+    """Bring the values of all processes to the first.
+
+    Parameters
+    ----------
+    value : object
+        What this process has. It is pickled.
+
+    Returns
+    -------
+    list of object or None
+        In rank 0 the values in the order of the ranks, elsewhere None.
+
+    Examples
+    --------
+    >>> gather_to_first("the state of my generators")
+    ['the state of my generators']
+    """
+    if process_count() == 1:
+        return [value]
+    values = [value] * process_count() if rank() == 0 else None
+    dist.gather_object(value, values)
+    return values
+
+
+def share_out(loader: Iterable[Batch]) -> Batches | None:
+    """Let a loader yield this process's share of each batch from now on.
+
+    The order is that of rank 0, so that the shares fit together whatever each process drew.
+
+    Parameters
+    ----------
+    loader : iterable of tuple of Tensor
+        As ``make_loader`` or ``loader_of`` makes it; where there is one process, any other too.
+
+    Returns
+    -------
+    Batches or None
+        What decides the loader's order; None where another kind of sampler does.
+
+    Raises
+    ------
+    ValueError
+        If there are several processes and the loader cannot be shared out, or has other batches
+        than that of rank 0; the message says what it is.
+
+    Notes
+    -----
+    PyTorch's ``DistributedSampler`` gives all processes shares of one length: where the data do
+    not divide evenly it hands out some examples twice, which then count twice in every mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlbook.pytorch import make_loader
+    >>> batches = share_out(make_loader(np.zeros((5, 2)), np.arange(5), batch_size=2))
+    >>> list(batches)
+    [[0, 1], [2, 3], [4]]
+    """
+    batches = sampler_of(loader)
+    if batches is not None:
+        if process_count() > 1:
+            batches.load_state_dict(_agreed(batches))
+        batches.share(rank(), process_count())
+    elif process_count() > 1:
+        raise ValueError(
+            f"expected a loader that shares its batches out among {process_count()} processes, "
+            f"as make_loader and loader_of make them, got a {type(loader).__name__} with an order "
+            "of its own: each process would learn from, or count, examples that others have too"
+        )
+    return batches
+
+
 def parallel(model: nn.Module) -> nn.Module:
     """Wrap a network so that backward averages its gradients over all processes.
+
+    Parameters and buffers become those of rank 0.
 
     Parameters
     ----------
@@ -79,14 +331,187 @@ def parallel(model: nn.Module) -> nn.Module:
     Returns
     -------
     nn.Module
-        The network itself where there is one process, else a wrapper that holds the same
-        parameters.
+        The network itself where there is one process or ``shard`` has distributed it, else a
+        wrapper that holds the same parameters.
+
+    Notes
+    -----
+    What a layer computes from a whole batch, it computes from its share here: batch normalization
+    takes mean and variance over the share (over all of it after
+    ``nn.SyncBatchNorm.convert_sync_batchnorm``, on GPUs only), keeps the running ones of rank 0,
+    and refuses shares of fewer than 2 examples. Dropout and augmentation draw in each process for
+    itself. With these a run differs from that of one process; without them it does not, but for
+    the order in which numbers are added.
+
+    Examples
+    --------
+    >>> model = nn.Linear(2, 1)
+    >>> parallel(model) is model
+    True
     """
-    return model if process_count() == 1 else DistributedDataParallel(model)
+    if process_count() == 1 or _is_sharded(model):
+        return model
+    return DistributedDataParallel(model)
+
+
+def shard(model: nn.Module) -> nn.Module:
+    """Distribute a network too large for one device: each process keeps its part of each layer.
+
+    A layer's parameters are brought together just before it computes, and let go after. Call this
+    before the optimizer is made, so that its state is distributed too.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network; its parameters, which become those of rank 0, are replaced. ``nn.Sequential``,
+        ``nn.ModuleList`` and ``nn.ModuleDict`` are looked into for what is brought together at a
+        time.
+
+    Returns
+    -------
+    nn.Module
+        The same network; unchanged where there is one process.
+
+    Raises
+    ------
+    ValueError
+        If two layers share a parameter; the message gives its names.
+
+    Notes
+    -----
+    This is PyTorch's ``fully_shard`` (FSDP2): data parallel like ``parallel``, with the same
+    results. The memory of parameters, gradients and optimizer state falls to about 1/world of
+    the whole, for half as much traffic again. All processes must then call the network together:
+    ``predict`` too.
+
+    Examples
+    --------
+    >>> model = nn.Linear(2, 1)
+    >>> shard(model) is model
+    True
+    """
+    if process_count() == 1:
+        return model
+    from torch.distributed.fsdp import fully_shard
+
+    _check_no_tied(model)
+    device = torch.device("cuda" if "nccl" in dist.get_backend_config() else "cpu")
+    mesh = init_device_mesh(device.type, (process_count(),))
+    for tensor in [*model.parameters(), *model.buffers()]:
+        dist.broadcast(tensor.data, 0)
+    for layer in _layers(model):
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    return model
 
 
 def synchronized(network: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Let processes exchange gradients in the backward pass only of a step's last batch."""
-    if last or not isinstance(network, DistributedDataParallel):
-        return nullcontext()
-    return network.no_sync()
+    """Let processes exchange gradients in the backward pass only of a step's last batch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        As ``parallel`` returned it.
+    last : bool
+        Whether this is the step's last batch.
+
+    Returns
+    -------
+    context manager
+        In it, forward and backward of one batch are to be computed.
+
+    Examples
+    --------
+    >>> with synchronized(nn.Linear(2, 1), last=True):
+    ...     pass
+    """
+    if _is_sharded(network):
+        network.set_requires_gradient_sync(last)
+    elif isinstance(network, DistributedDataParallel) and not last:
+        return network.no_sync()
+    return nullcontext()
+
+
+def _from_torchrun() -> tuple[int, int, int, int]:
+    """Read rank, world size, local rank and local world size from the environment."""
+    found = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
+    shown = ", ".join(f"{name}={value}" for name, value in found.items()) or "none of them"
+    remedy = f"start with torchrun, or unset {', '.join(OWN_VARIABLES)} to run one process"
+    if missing := [name for name in VARIABLES if name not in found]:
+        raise ValueError(
+            f"expected torchrun's {', '.join(VARIABLES)} in the environment, got {shown}, "
+            f"without {', '.join(missing)}: {remedy}"
+        )
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
+    try:
+        number, world, local, port = (int(found[name]) for name in names)
+        neighbors = int(os.environ.get("LOCAL_WORLD_SIZE") or world)
+    except ValueError:
+        raise ValueError(f"expected whole numbers from torchrun, got {shown}: {remedy}") from None
+    if not (0 <= number < world and 0 <= local < neighbors <= world and 0 < port < 2**16):
+        raise ValueError(
+            f"expected ranks from 0 up to below the number of processes and a port below 65536, "
+            f"got {shown}: {remedy}"
+        )
+    return number, world, local, neighbors
+
+
+def _own_device(device: str | torch.device | None, local: int, neighbors: int) -> torch.device:
+    """Choose the device of one of several processes."""
+    asked = device not in (None, "auto")
+    kind = best_device(device).type
+    devices = torch.cuda.device_count() if kind == "cuda" else 0
+    if devices >= neighbors:
+        return torch.device("cuda", local)
+    if asked and kind != "cpu":
+        raise ValueError(
+            f"expected a device of its own for each of {neighbors} processes, got {device} with "
+            f"{devices} CUDA devices: start fewer processes, or ask for the CPU"
+        )
+    return torch.device("cpu")
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _agreed(batches: Batches) -> dict[str, object]:
+    """Return the sampler's state in rank 0, which must cut the same batches."""
+    own = batches.state_dict()
+    first = from_first(own)
+    for name in own.keys() - {"seed"}:
+        if own[name] != first[name]:
+            raise ValueError(
+                f"expected the same batches in all processes: {name} is {own[name]} in rank "
+                f"{rank()} and {first[name]} in rank 0"
+            )
+    return first
+
+
+def _is_sharded(model: nn.Module) -> TypeGuard[FSDPModule]:
+    """Tell whether ``shard`` distributed a network. Only it pays for the import of its class."""
+    return hasattr(model, "set_requires_gradient_sync")
+
+
+def _check_no_tied(model: nn.Module) -> None:
+    """Refuse a parameter that stands in two layers: each would distribute it for itself."""
+    names: dict[nn.Parameter, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if parameter in names:
+            raise ValueError(
+                f"expected layers with parameters of their own, got {names[parameter]} and {name} "
+                "in one: a network with tied parameters cannot be distributed layer by layer"
+            )
+        names[parameter] = name
+
+
+def _layers(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield what is brought together at a time: children with parameters, looking into lists."""
+    for child in model.children():
+        if isinstance(child, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+            yield from _layers(child)
+        elif any(True for _ in child.parameters()):
+            yield child
