@@ -112,8 +112,9 @@ def batch_norm_backward(dZ: Array, cache: Cache) -> tuple[Array, Array, Array]:
 
     Notes
     -----
-    The two means come from μ and σ², on which every example has its share: dX is at right angles
-    to a shift and to a scaling of the batch, neither of which Z would notice.
+    The two means come from μ and σ², on which every example has its share. Z would not notice a
+    shift of the batch, nor, but for ε, a scaling: hence Σ_i dX_ij = 0, and
+    Σ_i dX_ij X_ij = 0 for ε = 0.
 
     Examples
     --------

@@ -180,7 +180,7 @@ def one_cycle(
 ) -> float:
     """Raise the rate to its highest along half a wave of the cosine, then let it fall to almost 0.
 
-    From a to b, where x runs from 0 to 1: h(a, b, x) = b + (a − b) (1 + cos(π x)) / 2. With the
+    From a to b, where x runs from 0 to 1: h(a, b, x) = b + (a − b) (1 + cos(π x)) / 2; with the
     top at step p = ρ T − 1 and the end at T − 1, η(t) = h(η / d, η, t / p) up to p and
     h(η, η / (d f), (t − p) / (T − 1 − p)) after it
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.random import Generator
 
 from dlbook.scratch import autograd, gradcheck
 from dlbook.scratch.autograd import Tensor
 from dlbook.scratch.checks import Array
 from tests.proof import Pairs
-from tests.statements import Statement, states
+from tests.statements import Statement, states, that
 
 
 def probabilities(Z: Array) -> list[list[float]]:
@@ -133,3 +134,104 @@ def check(rng: Generator) -> Pairs:
                 entrywise=entrywise,
             )
             yield found, expected
+
+
+@states(
+    Tensor,
+    "``x += y`` makes a new tensor under the old name and changes no array; ``x[0] = 1`` is an "
+    "error.",
+)
+def nothing_in_place(rng: Generator) -> Pairs:
+    for start, change in rng.normal(size=(100, 2, 3)):
+        x, kept = Tensor(start), start.copy()
+        old = x
+        x += change
+        yield that(x is not old)
+        yield old.value.copy(), kept
+        yield x.value, kept + change
+        with pytest.raises(TypeError):
+            x[0] = 1
+
+
+@states(Tensor.reshape, "The lengths of the axes; one of them may be −1, which is then worked out.")
+def worked_out(rng: Generator) -> Pairs:
+    for a, b, c in rng.integers(1, 5, size=(100, 3)).tolist():
+        X = rng.normal(size=(a, b, c))
+        yield Tensor(X).reshape(a, -1).value.copy(), X.reshape(a, b * c)
+        yield Tensor(X).reshape(-1, c).value.copy(), X.reshape(a * b, c)
+        yield Tensor(X).reshape(c, b, a).value.copy(), X.reshape(c, b, a)
+
+
+@states(
+    gradcheck.directional_derivative,
+    "(f(h) − f(−h)) / 2h errs by O(h²) because f is curved, and by O(ε/h) because floats are "
+    "rounded.",
+)
+def two_errors(rng: Generator) -> Pairs:
+    """A tenth of h leaves a hundredth of the first error; the second is some ε over h."""
+    for a, b in rng.uniform([0.5, 0.2], [2, 1.2], size=(100, 2)).tolist():
+
+        def error(h: float, a: float = a, b: float = b) -> float:
+            quotient = (math.sin(a * h + b) - math.sin(-a * h + b)) / (2 * h)
+            return quotient - a * math.cos(b)
+
+        yield that(abs(error(1e-2) / error(1e-3) - 100) < 0.1)
+        yield that(abs(error(1e-2) / (-(a**3) * math.cos(b) * 1e-4 / 6) - 1) < 1e-3)
+        noise = [abs(error(h)) / (np.finfo(float).eps / h) for h in np.geomspace(1e-12, 1e-11, 30)]
+        yield that(1e-2 < max(noise) < 2)
+
+
+@states(
+    gradcheck.directional_derivative, "Two steps h and h/10 are combined so that the h² cancels."
+)
+def cancels(rng: Generator) -> Pairs:
+    """Of a t + b t² + c t³ nothing but c h² is wrong in a quotient, and nothing is left of it."""
+    for a, b, c in rng.normal(scale=[1, 1, 1e9], size=(100, 3)).tolist():
+        asked: list[float] = []
+
+        def cubic(t: float, a: float = a, b: float = b, c: float = c, log: Any = asked) -> float:
+            log.append(t)
+            return a * t + b * t**2 + c * t**3
+
+        yield gradcheck.directional_derivative(cubic), a
+        steps = sorted({abs(h) for h in asked}, reverse=True)
+        yield np.array(steps[:-1]) / np.array(steps[1:]), np.full(len(steps) - 1, 10.0)
+
+
+@states(
+    gradcheck.gradcheck,
+    "The largest relative error found: |a − b| / max(|a|, |b|, 10⁻⁶) of the two sides.",
+)
+def relative_error(rng: Generator) -> Pairs:
+    """Of gradients from 10⁻⁹ to 1 that are wrong by a known share of themselves."""
+    for seed, size in enumerate(10 ** rng.uniform(-9, 0, size=100)):
+        share = rng.uniform(0.1, 0.5)
+        same = np.random.default_rng(seed)
+        D, V = same.normal(size=1), same.normal(size=1)
+        b = float(size * D[0] * V[0])
+        a = b * (1 + share)
+        found = gradcheck.gradcheck(
+            lambda x, size=size: (size * x, None),
+            lambda D, _, size=size, share=share: size * D * (1 + share),
+            np.zeros(1),
+            rng=np.random.default_rng(seed),
+            tolerance=10,
+        )
+        yield found, abs(a - b) / max(abs(a), abs(b), 1e-6)
+
+
+@states(
+    gradcheck.gradcheck,
+    "Without the 10⁻⁶ a gradient that has all but vanished could not be told from rounding.",
+)
+def vanished(rng: Generator) -> Pairs:
+    """Of a gradient of 10⁻¹⁴ beside a 1 the quotients are rounding, and yet it passes."""
+    for seed in range(100):
+        found = gradcheck.gradcheck(
+            lambda x: (1 + 1e-14 * x, None),
+            lambda D, _: 1e-14 * D,
+            rng.uniform(0.1, 1, size=3),
+            rng=np.random.default_rng(seed),
+        )
+        yield that(0 < found < 1e-7)
+        yield that(found * 1e-6 / 1e-14 > 1e-7)  # relative to the gradient alone

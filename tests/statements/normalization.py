@@ -13,7 +13,8 @@ from numpy.random import Generator
 from dlbook.scratch import layers, normalization
 from dlbook.scratch.checks import Array
 from tests.proof import Pairs
-from tests.statements import Statement, states
+from tests.statements import Statement, states, that
+from tests.statements.formulas import gradient
 
 EPS = 1e-5
 BACKWARD = (
@@ -213,3 +214,84 @@ def layer_norm_layer(rng: Generator) -> Pairs:
         layer = layers.LayerNorm(d.X.shape[1], eps=EPS, dtype=np.float64)
         layer.gamma[:], layer.beta[:] = d.gamma, d.beta
         yield layer.forward(d.X, training=True), affine(by_row(hat, d.X), d)
+
+
+def kept(rng: Generator, forward: Callable[..., Any], images: bool | None = None) -> Pairs:
+    """Compare each part of the cache with what it does to what it is multiplied with."""
+    for d in drawn(rng, images=images):
+        statistics_given = d[3:] if forward is normalization.fixed_norm_forward else ()
+        _, (X_hat, gamma, std) = forward(d.X, d.gamma, d.beta, *statistics_given, eps=EPS)
+        by_rows = forward is normalization.layer_norm_forward
+        expected = (
+            fixed(d) if statistics_given else (by_row if by_rows else by_column)(hat, rows(d.X))
+        )
+        yield rows(X_hat), expected
+        yield rows(gamma * X_hat), np.einsum("ij,j->ij", expected, d.gamma)
+        if statistics_given:
+            mean = d.mean
+        else:
+            mean = rows(d.X).mean(axis=1, keepdims=True) if by_rows else rows(d.X).mean(axis=0)
+        yield rows(X_hat * std) + mean, rows(d.X)
+
+
+MULTIPLIED = "X̂, γ itself, and √(σ² + ε), the two last as they are multiplied with X̂."
+KEPT = [
+    states(normalization.batch_norm_forward, MULTIPLIED)(
+        lambda rng: kept(rng, normalization.batch_norm_forward)
+    ),
+    states(normalization.fixed_norm_forward, MULTIPLIED)(
+        lambda rng: kept(rng, normalization.fixed_norm_forward)
+    ),
+    states(normalization.layer_norm_forward, "X̂, γ itself, and √(σ² + ε).")(
+        lambda rng: kept(rng, normalization.layer_norm_forward, images=False)
+    ),
+]
+
+
+@states(normalization.batch_norm_forward, "Taken as E[x²] − E[x]² it could come out negative.")
+def no_shortcut(rng: Generator) -> Pairs:
+    negative = 0
+    for _ in range(100):
+        X = rng.normal(1000, 0.1, size=(50, 1)).astype(np.float32)
+        shortcut = (X**2).mean(dtype=np.float32) - X.mean(dtype=np.float32) ** 2
+        negative += bool(shortcut < 0)
+        ones = np.ones(1, np.float32)
+        _, (_, _, std) = normalization.batch_norm_forward(X, ones, ones, eps=EPS)
+        spread = statistics.pstdev(X[:, 0].astype(float).tolist())
+        yield that(abs(float(std.item()) / math.sqrt(spread**2 + EPS) - 1) < 1e-3)
+    yield that(negative > 0)
+
+
+@states(
+    normalization.batch_norm_backward,
+    "Z would not notice a shift of the batch, nor, but for ε, a scaling: hence Σ_i dX_ij = 0, and "
+    "Σ_i dX_ij X_ij = 0 for ε = 0.",
+)
+def shifts_and_scalings(rng: Generator) -> Pairs:
+    for d in drawn(rng):
+        dZ = rng.normal(size=d.X.shape)
+        for eps in (EPS, 1e-300):
+            Z, cache = normalization.batch_norm_forward(d.X, d.gamma, d.beta, eps=eps)
+            dX, *_ = normalization.batch_norm_backward(dZ, cache)
+            yield [math.fsum(column) for column in rows(dX).T], np.zeros(len(d.gamma))
+        yield [math.fsum(c) for c in (rows(dX) * rows(d.X)).T], np.zeros(len(d.gamma))
+        scaled, _ = normalization.batch_norm_forward(3 * d.X - 5, d.gamma, d.beta, eps=1e-300)
+        yield scaled, Z
+
+
+@states(
+    normalization._normalize_backward,
+    "Carry a gradient back through X̂ = (X − μ) / √(σ² + ε).",
+)
+def normalize_backward(rng: Generator) -> Pairs:
+    """The derivatives are complex steps of the formula."""
+    for d in drawn(rng, images=False):
+        X, D = d.X, rng.normal(size=d.X.shape)
+
+        def weighted(X: Any, D: Array = D) -> Any:
+            deviations = X - X.mean(axis=0)
+            return (D * deviations / np.sqrt((deviations**2).mean(axis=0) + EPS)).sum()
+
+        std = np.sqrt(X.var(axis=0, keepdims=True) + EPS)
+        found = normalization._normalize_backward(D, (X - X.mean(axis=0)) / std, std, 0)
+        yield found, gradient(weighted, X)

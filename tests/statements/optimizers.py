@@ -190,12 +190,6 @@ OPTIMIZERS = [
 ]
 
 
-@states(
-    optimizers.Adam,
-    "The code keeps M = m / (1 − β₁) and V = v / (1 − β₂), sums without their factors, which "
-    "spares two passes over all numbers. With c = √((1 − β₂) / (1 − β₂ᵗ)), √v̂ is c √V, and the "
-    "step is η (1 − β₁) / (1 − β₁ᵗ) / c · M / (√V + ε / c).",
-)
 def kept_by_adam(rng: Generator) -> Pairs:
     """m and v are brought on one number at a time, v̂ and the step made of them."""
     beta1, beta2 = BETAS
@@ -214,6 +208,20 @@ def kept_by_adam(rng: Generator) -> Pairs:
             yield c * np.sqrt(V), np.sqrt(expected[2] / (1 - beta2**t))
             step = LR * (1 - beta1) / (1 - beta1**t) / c * M / (np.sqrt(V) + EPS / c)
             yield before - w, step
+
+
+REARRANGED = [
+    states(
+        optimizers.Adam,
+        "The code keeps M = m / (1 − β₁) and V = v / (1 − β₂), sums without their factors, which "
+        "spares two passes over all numbers.",
+    )(kept_by_adam),
+    states(
+        optimizers.Adam,
+        "With c = √((1 − β₂) / (1 − β₂ᵗ)), √v̂ is c √V, and the step is "
+        "η (1 − β₁) / (1 − β₁ᵗ) / c · M / (√V + ε / c).",
+    )(kept_by_adam),
+]
 
 
 @states(

@@ -39,7 +39,7 @@ def sigmoid(Z: Array) -> Array:
     Notes
     -----
     Only e^(−|z|) is computed, which is at most 1: the formula as it is usually written overflows
-    for z below −88 in float32 and below −709 in float64.
+    for z below −88.73 in float32 and below −709.79 in float64.
 
     Examples
     --------

@@ -1,8 +1,9 @@
 """Losses: one number for how wrong a batch of outputs is, and its gradient.
 
-Each loss is a mean, and 1/n stands here and nowhere else. A loss is passed to ``fit`` as its pair
-of functions, (forward, backward): ``mse``, ``mae``, ``huber``,
-``binary_cross_entropy_with_logits``, ``cross_entropy``, ``weighted_cross_entropy``.
+Each loss is a mean over m terms. Its gradient holds the 1/m, so that those of the parameters are
+plain sums over the batch. A loss is passed to ``fit`` as its pair of functions,
+(forward, backward): ``mse``, ``mae``, ``huber``, ``binary_cross_entropy_with_logits``,
+``cross_entropy``, ``weighted_cross_entropy``.
 ``with_options`` sets the options of a pair, and turns the mean into a sum.
 """
 

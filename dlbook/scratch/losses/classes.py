@@ -205,7 +205,7 @@ def weighted_cross_entropy_backward(cache: tuple[Array, Array]) -> Array:
 
     Notes
     -----
-    Where the targets of a row sum to 1, this is p − t, as for ``cross_entropy_backward``.
+    Where the targets of a row sum to 1, this is 1/c (p − t), as for ``cross_entropy_backward``.
 
     Examples
     --------
