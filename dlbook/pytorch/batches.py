@@ -197,10 +197,7 @@ class Batches(Sampler[list[int]]):
         Tensor of shape (n,)
             Row numbers, int64, on the CPU.
         """
-        if self.seed is None:
-            return torch.arange(self.n)
-        generator = torch.Generator().manual_seed(_mixed(self.seed, epoch))
-        return torch.randperm(self.n, generator=generator)
+        return shuffled(self.n, self.seed, epoch)
 
     def start(self, epoch: int, position: int = 0) -> None:
         """Set where the next iteration begins.
@@ -288,6 +285,13 @@ class Batches(Sampler[list[int]]):
 def _drawn_seed(generator: torch.Generator) -> int:
     device = generator.device
     return int(torch.randint(2**63 - 1, (), generator=generator, device=device))
+
+
+def shuffled(n: int, seed: int | None, *key: int) -> Tensor:
+    """Return the numbers below n in the order of a seed and a key; without a seed, as they are."""
+    if seed is None:
+        return torch.arange(n)
+    return torch.randperm(n, generator=torch.Generator().manual_seed(_mixed(seed, *key)))
 
 
 def _mixed(seed: int, *key: int) -> int:
