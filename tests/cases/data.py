@@ -15,6 +15,10 @@ def fitted(rng: Generator, s: Sizes) -> data.Standardizer:
     return data.Standardizer().fit(rng.normal(size=(s.n + 1, s.d_in)))
 
 
+def probabilities(rng: Generator, s: Sizes) -> np.ndarray:
+    return rng.dirichlet(np.ones(s.d_out + 1), size=s.n)
+
+
 CALLS: Calls = {
     data.load_delivery: lambda rng, s: partial(data.load_delivery),
     data.load_digits: lambda rng, s: partial(data.load_digits, rng=rng),
@@ -40,4 +44,13 @@ CALLS: Calls = {
         metrics.confusion_matrix, classes(rng, s), classes(rng, s), s.d_out
     ),
     metrics.predicted_classes: lambda rng, s: partial(metrics.predicted_classes, logits(rng, s)),
+    metrics.top_k_accuracy: lambda rng, s: partial(
+        metrics.top_k_accuracy, logits(rng, s), classes(rng, s), 1
+    ),
+    metrics.reliability_curve: lambda rng, s: partial(
+        metrics.reliability_curve, probabilities(rng, s), classes(rng, s), s.d_in
+    ),
+    metrics.expected_calibration_error: lambda rng, s: partial(
+        metrics.expected_calibration_error, probabilities(rng, s), classes(rng, s)
+    ),
 }
