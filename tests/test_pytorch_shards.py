@@ -22,7 +22,8 @@ from dlbook.data import Standardizer
 from dlbook.pytorch.augmentation import random_noise
 from dlbook.pytorch.batches import Batches, Rows
 from dlbook.pytorch.data import make_loader, sampler_of
-from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader, write_shards
+from dlbook.pytorch.shard_files import write_shards
+from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
 
 # From Python 3.12 on, forking warns that threads exist, as NumPy and PyTorch always have some.
 with_workers = pytest.mark.filterwarnings(
@@ -406,7 +407,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import numpy as np, torch
-from dlbook.pytorch.shards import make_shard_loader, write_shards
+from dlbook.pytorch import make_shard_loader, write_shards
 
 def peak():  # KiB, of this program alone: getrusage's would begin with that of its parent
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

@@ -2,9 +2,65 @@
 
 from __future__ import annotations
 
-from dlbook.pytorch.data import make_loader
-from dlbook.pytorch.devices import available_devices, best_device
-from dlbook.pytorch.models import MLP
+from dlbook.pytorch.augmentation import (
+    Compose,
+    random_erase,
+    random_flip,
+    random_noise,
+    random_shift,
+)
+from dlbook.pytorch.batches import Batches, Rows
+from dlbook.pytorch.data import ArrayDataset, loader_of, make_loader, sampler_of
+from dlbook.pytorch.devices import available_devices, best_device, describe, move
+from dlbook.pytorch.exchange import load_arrays, save_arrays
+from dlbook.pytorch.models import MLP, ConvNet, ResidualBlock, ResNet
+from dlbook.pytorch.randomness import (
+    deterministic,
+    generators_state,
+    seed_all,
+    set_generators_state,
+)
+from dlbook.pytorch.resident import DeviceBatches
+from dlbook.pytorch.shard_files import write_shards
+from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
+from dlbook.pytorch.summary import LayerSummary, Summary, count_parameters, summary
 from dlbook.pytorch.training import evaluate, fit
 
-__all__ = ["MLP", "available_devices", "best_device", "evaluate", "fit", "make_loader"]
+__all__ = [
+    "MLP",
+    "ArrayDataset",
+    "Batches",
+    "Compose",
+    "ConvNet",
+    "DeviceBatches",
+    "LayerSummary",
+    "ResNet",
+    "ResidualBlock",
+    "Rows",
+    "ShardBatches",
+    "ShardDataset",
+    "Summary",
+    "available_devices",
+    "best_device",
+    "count_parameters",
+    "describe",
+    "deterministic",
+    "evaluate",
+    "fit",
+    "generators_state",
+    "load_arrays",
+    "loader_of",
+    "make_loader",
+    "make_shard_loader",
+    "move",
+    "random_erase",
+    "random_flip",
+    "random_noise",
+    "random_shift",
+    "sampler_of",
+    "save_arrays",
+    "seed_all",
+    "set_generators_state",
+    "summary",
+    "write_shards",
+]

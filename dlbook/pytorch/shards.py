@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 from dlbook.data import Standardizer
 from dlbook.pytorch.batches import Batches, shuffled
 from dlbook.pytorch.data import Augment, Batch, Loader, augmented, batch_loader, check_options
-from dlbook.pytorch.shard_files import read_index, write_shards
+from dlbook.pytorch.shard_files import read_index
 
-__all__ = ["ShardBatches", "ShardDataset", "make_shard_loader", "write_shards"]
+__all__ = ["ShardBatches", "ShardDataset", "make_shard_loader"]
 
 MAPPED = 2  # a batch reaches from one shard into the next
 
@@ -55,6 +55,7 @@ class ShardDataset(Dataset[Batch]):
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> from dlbook.pytorch import write_shards
     >>> with TemporaryDirectory() as folder:
     ...     X, y = np.arange(6.0).reshape(3, 2), np.arange(3)
     ...     rows = write_shards(folder, [(X, y)], rows_per_shard=2)
@@ -309,6 +310,7 @@ def make_shard_loader(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> from dlbook.pytorch import write_shards
     >>> with TemporaryDirectory() as folder:
     ...     X, y = np.zeros((5, 2)), np.arange(5)
     ...     rows = write_shards(folder, [(X, y)], rows_per_shard=3)
