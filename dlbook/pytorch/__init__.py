@@ -23,7 +23,7 @@ from dlbook.pytorch.randomness import (
 from dlbook.pytorch.resident import DeviceBatches
 from dlbook.pytorch.shard_files import write_shards
 from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
-from dlbook.pytorch.summary import LayerSummary, Summary, count_parameters, summary
+from dlbook.pytorch.summaries import LayerSummary, Summary, count_parameters, summary
 from dlbook.pytorch.training import evaluate, fit
 
 __all__ = [

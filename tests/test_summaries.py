@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dlbook.pytorch.models import MLP, ConvNet, ResNet
 from dlbook.pytorch.randomness import generators_state, set_generators_state
-from dlbook.pytorch.summary import count_parameters, summary
+from dlbook.pytorch.summaries import count_parameters, summary
 
 
 class Tied(nn.Module):
