@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from time import perf_counter
+from typing import TypeGuard
 
 import torch
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from dlbook.arguments import check_whole
 from dlbook.history import History
 from dlbook.progress import epoch_bar
+from dlbook.pytorch.callbacks import Callback
 from dlbook.pytorch.checkpoints import Checkpoints
-from dlbook.pytorch.data import Batch, sampler_of
+from dlbook.pytorch.checks import check_batch, check_run
+from dlbook.pytorch.data import Batch
 from dlbook.pytorch.devices import best_device
 from dlbook.pytorch.distributed import (
+    any_process,
     parallel,
     process_count,
     rank,
     sum_over_processes,
     synchronized,
 )
+from dlbook.pytorch.evaluation import batch_loss, evaluate, predict, try_out
+from dlbook.pytorch.failures import noting
 from dlbook.pytorch.precision import Amp, Precision
-from dlbook.pytorch.state import Run, Sums
+from dlbook.pytorch.state import Run
 
-__all__ = ["Callback", "evaluate", "fit", "predict"]
-
-Callback = Callable[[Run], bool | None]
+__all__ = ["evaluate", "fit", "predict"]
 
 
 def fit(
@@ -128,15 +133,18 @@ def fit(
     >>> print(f"{slope:.2f} minutes a mile")
     3.40 minutes a mile
     """
-    _check_options(loss, epochs, accumulate, max_norm, patience, validation)
-    device = best_device(device)
-    precision = Precision(amp, device)
-    history = History() if history is None else history
+    _check_options(epochs, accumulate, max_norm, patience, validation)
+    check_run(model, loss, optimizer, schedule, loader, validation)
+    precision = Precision(amp, best_device(device))
+    model.to(precision.device)
+    loss.to(precision.device)
+    if validation is not None:
+        try_out(model, loss, precision, validation)  # it is refused now, not after an epoch
     run = Run(
-        model.to(device),
+        model,
         optimizer,
         loader,
-        history,
+        History() if history is None else history,
         schedule=schedule,
         scaler=precision.scaler,
         patience=patience,
@@ -145,9 +153,10 @@ def fit(
         checkpoints.restore(run)
     network = parallel(model)
     if compile:
-        network.compile(mode=compile if isinstance(compile, str) else None)
+        mode = compile if isinstance(compile, str) else None
+        network = torch.compile(network, mode=mode)  # type: ignore[assignment]  # it is a module
     bar = epoch_bar(epochs, done=run.epoch, shown=progress and rank() == 0)
-    with checkpoints or nullcontext(), bar as advance:
+    with _guarded(run, checkpoints), bar as advance:
         while run.epoch < epochs and not run.finished:
             start = perf_counter() - run.seconds
             model.train()
@@ -158,136 +167,35 @@ def fit(
                     checkpoints.after_step(run)
             row = _named("train", run.sums.means())
             if validation is not None:
-                row |= _named(
-                    "validation", evaluate(model, loss, validation, device=device, amp=amp)
-                )
+                measured = evaluate(model, loss, validation, device=precision.device, amp=amp)
+                row |= _named("validation", measured)
+            if _by_epoch(schedule):
+                schedule.step(row["validation_loss"])
             run.end_epoch(row, perf_counter() - start)
-            for callback in callbacks:
-                run.finished |= bool(callback(run))
+            ends = [callback(run) for callback in callbacks]
+            run.finished |= any_process(any(ends))
             if checkpoints is not None:
                 checkpoints.after_epoch(run)
             advance(row["train_loss"], optimizer.param_groups[0]["lr"])
     run.best.restore()
-    return history
+    return run.history
 
 
-def evaluate(
-    model: nn.Module,
-    loss: nn.Module,
-    loader: Iterable[Batch],
-    *,
-    device: str | torch.device | None = None,
-    amp: Amp | None = None,
-) -> dict[str, float]:
-    """Measure a network on examples, learning nothing from them.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The network; it is moved to the device, runs in evaluation mode, and is then put back into
-        the mode it was in.
-    loss : nn.Module
-        Takes predictions and targets, returns their mean loss.
-    loader : iterable of tuple of Tensor
-        Yields the batches (X, y).
-    device : str or torch.device, optional
-        As in ``best_device``.
-    amp : {"bf16", "fp16"}, optional
-        Compute the products in 16 bits.
-
-    Returns
-    -------
-    dict of str to float
-        ``loss``, the mean over all examples, and, where targets are classes, ``accuracy`` in
-        [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If the device is not there, the loss does not take the mean, or predictions and targets
-        differ in shape; the message gives both.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dlbook.pytorch import MLP, make_loader
-    >>> loader = make_loader(np.zeros((3, 2), "float32"), np.array([0, 0, 1]), batch_size=2)
-    >>> measured = evaluate(MLP([2, 4]), nn.CrossEntropyLoss(), loader)
-    >>> print(f"{measured['loss']:.4f} nats, {measured['accuracy']:.0%} right")
-    1.3863 nats, 67% right
-    """
-    _check_mean(loss)
-    device = best_device(device)
-    precision = Precision(amp, device)
-    model.to(device)
-    sampler = sampler_of(loader)
-    if sampler is not None:
-        sampler.share(rank(), process_count())
-    sums = Sums()
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        for X, y in loader:
-            X, y = X.to(device), y.to(device)
-            with precision.autocast():
-                Z = model(X)
-                batch_loss = _mean_loss(loss, Z, y)
-            sums.add(len(y), _measured(loss, batch_loss, Z, y))
-    model.train(was_training)
-    return sums.means()
+@contextmanager
+def _guarded(run: Run, checkpoints: Checkpoints | None) -> Iterator[None]:
+    """Hold the checkpoints for this run alone; add to an error where the run stood."""
+    with noting(lambda: _standing(run, checkpoints)), checkpoints or nullcontext():
+        yield
 
 
-def predict(
-    model: nn.Module,
-    X: Tensor,
-    *,
-    batch_size: int = 1024,
-    device: str | torch.device | None = None,
-    amp: Amp | None = None,
-) -> Tensor:
-    """Compute a network's outputs, a batch at a time.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The network; it is moved to the device, runs in evaluation mode, and is then put back into
-        the mode it was in.
-    X : Tensor of shape (n, ...)
-        Inputs, one example a row.
-    batch_size : int, default 1024
-        Examples at a time; it changes what memory is needed, not the outputs.
-    device : str or torch.device, optional
-        As in ``best_device``.
-    amp : {"bf16", "fp16"}, optional
-        Compute the products in 16 bits.
-
-    Returns
-    -------
-    Tensor of shape (n, ...)
-        The outputs, on the CPU, in the order of the inputs.
-
-    Raises
-    ------
-    ValueError
-        If the device is not there or ``batch_size`` is below 1; the message gives it.
-
-    Examples
-    --------
-    >>> from dlbook.pytorch import MLP
-    >>> predict(MLP([2, 4]), torch.zeros(5, 2), batch_size=2).shape
-    torch.Size([5, 4])
-    """
-    if batch_size < 1:
-        raise ValueError(f"expected a batch size of at least 1, got {batch_size}")
-    device = best_device(device)
-    precision = Precision(amp, device)
-    model.to(device)
-    was_training = model.training
-    model.eval()
-    with torch.no_grad(), precision.autocast():
-        outputs = [model(rows.to(device)).cpu() for rows in X.split(batch_size)]
-    model.train(was_training)
-    return torch.cat(outputs)
+def _standing(run: Run, checkpoints: Checkpoints | None) -> str:
+    """Say where a run stood, and how to go on."""
+    where = f"stopped after step {run.step}, in epoch {run.epoch + 1}"
+    if checkpoints is None:
+        return f"{where}, without checkpoints to go on from"
+    files = checkpoints.files()
+    kept = f"the newest checkpoint is {files[0]}" if files else "there is no checkpoint yet"
+    return f"{where}; {kept}: start again with resume to go on"
 
 
 def _learn(
@@ -299,19 +207,17 @@ def _learn(
     max_norm: float | None,
 ) -> None:
     """Make one step from the batches of a group, as from one batch of all their examples."""
-    n = sum_over_processes(torch.tensor(sum(len(y) for _, y in group))).item()
+    n = int(sum_over_processes(torch.tensor(sum(len(y) for _, y in group))))
+    if not n:
+        raise ValueError("expected at least one example in a batch, got none")
     run.optimizer.zero_grad()
-    for i, (X, y) in enumerate(group, start=1):
-        X, y = X.to(precision.device), y.to(precision.device)
+    for i, batch in enumerate(group, start=1):
+        # Processes average their gradients; what is wanted is the mean over all n examples.
+        weight = len(batch[1]) * process_count() / n
         with synchronized(network, last=i == len(group)):
-            with precision.autocast():
-                Z = network(X)
-                batch_loss = _mean_loss(loss, Z, y)
-            # Processes average their gradients; what is wanted is the mean over all n examples.
-            precision.backward(batch_loss * (len(y) * process_count() / n))
-        run.sums.add(len(y), _measured(loss, batch_loss, Z, y))
+            precision.backward(weight * batch_loss(network, loss, precision, batch, run.sums))
     changed = precision.step(run.model, run.optimizer, max_norm)
-    if run.schedule is not None and changed:
+    if changed and run.schedule is not None and not _by_epoch(run.schedule):
         run.schedule.step()
     run.step += 1
     run.batch += len(group)
@@ -320,25 +226,14 @@ def _learn(
 def _groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     """Yield the batches in groups; the last may be smaller."""
     while group := list(islice(batches, size)):
+        for batch in group:
+            check_batch(batch)
         yield group
 
 
-def _mean_loss(loss: nn.Module, Z: Tensor, y: Tensor) -> Tensor:
-    """Compute the mean loss of a batch: 0 where this process has no share of it."""
-    _check_shapes(Z, y)
-    mean: Tensor = loss(Z, y) if len(y) else 0 * Z.sum()
-    return mean
-
-
-def _measured(loss: nn.Module, batch_loss: Tensor, Z: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Return loss and, where targets are classes, right predictions, summed over the batch."""
-    wide = torch.float32 if Z.device.type == "mps" else torch.float64  # MPS has no float64
-    sums = {"loss": len(y) * batch_loss.detach().to(wide)}
-    if isinstance(loss, nn.BCEWithLogitsLoss):
-        sums["accuracy"] = ((Z > 0) == (y > 0.5)).to(wide).sum() * len(y) / max(1, y.numel())
-    elif not y.is_floating_point():
-        sums["accuracy"] = (Z.argmax(dim=1) == y).to(wide).sum()
-    return sums
+def _by_epoch(schedule: LRScheduler | None) -> TypeGuard[ReduceLROnPlateau]:
+    """Tell whether a schedule waits for the loss of an epoch."""
+    return isinstance(schedule, ReduceLROnPlateau)
 
 
 def _named(part: str, measured: dict[str, float]) -> dict[str, float]:
@@ -346,32 +241,18 @@ def _named(part: str, measured: dict[str, float]) -> dict[str, float]:
 
 
 def _check_options(
-    loss: nn.Module,
     epochs: int,
     accumulate: int,
     max_norm: float | None,
     patience: int | None,
     validation: Iterable[Batch] | None,
 ) -> None:
-    """Refuse what cannot be trained, before anything is changed."""
-    _check_mean(loss)
-    for name, value in (("epochs", epochs), ("accumulate", accumulate), ("patience", patience)):
-        if value is not None and value < 1:
-            raise ValueError(f"expected {name} to be at least 1, got {value}")
+    """Refuse numbers that make no run."""
+    check_whole("epochs", epochs)
+    check_whole("accumulate", accumulate)
     if max_norm is not None and not max_norm > 0:
         raise ValueError(f"expected max_norm to be above 0, got {max_norm}")
-    if patience is not None and validation is None:
-        raise ValueError("expected validation examples to go with patience, got none")
-
-
-def _check_mean(loss: nn.Module) -> None:
-    if getattr(loss, "reduction", "mean") != "mean":
-        raise ValueError(f'expected a loss with reduction="mean", got {loss.reduction!r}')
-
-
-def _check_shapes(Z: Tensor, y: Tensor) -> None:
-    """Refuse targets that would broadcast: (n,) against (n, 1) makes an n × n loss."""
-    if y.is_floating_point() and Z.shape != y.shape:
-        raise ValueError(
-            f"expected targets of the predictions' shape {tuple(Z.shape)}, got {tuple(y.shape)}"
-        )
+    if patience is not None:
+        check_whole("patience", patience)
+        if validation is None:
+            raise ValueError("expected validation examples to go with patience, got none")
