@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -18,17 +18,10 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from dlbook.data import Standardizer
 from dlbook.pytorch.batches import Batches, Rows
 from dlbook.pytorch.data import ArrayDataset, loader_of, make_loader, sampler_of
+from tests.loading import same, seeded, table, with_workers
 
-# From Python 3.12 on, forking warns that threads exist, as NumPy and PyTorch always have some.
-with_workers = pytest.mark.filterwarnings(
-    r"ignore:This process \(pid=\d+\) is multi-threaded:DeprecationWarning"
-)
 sizes = st.integers(1, 60)
 seeds = st.none() | st.integers(0, 2**63 - 1)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def batches_of(n: int, batch_size: int, seed: int | None = 0, **options: Any) -> Batches:
@@ -38,21 +31,6 @@ def batches_of(n: int, batch_size: int, seed: int | None = 0, **options: Any) ->
 
 def noisy(X: Tensor, generator: torch.Generator) -> Tensor:
     return X + torch.randn(X.shape, generator=generator, dtype=X.dtype)
-
-
-def table(n: int = 20, d: int = 3) -> tuple[Any, Any]:
-    rng = np.random.default_rng(0)
-    return rng.normal(5, 2, size=(n, d)).astype("float32"), np.arange(n)
-
-
-def same(first: Iterable[Any], second: Iterable[Any]) -> bool:
-    """Compare batches bit by bit, dtypes too."""
-    pairs = list(zip(first, second, strict=True))
-    return all(
-        torch.equal(a, b) and a.dtype == b.dtype
-        for one, other in pairs
-        for a, b in zip(one, other, strict=True)
-    )
 
 
 # Batches

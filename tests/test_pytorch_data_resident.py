@@ -13,22 +13,11 @@ from dlbook.data import Standardizer
 from dlbook.pytorch import resident
 from dlbook.pytorch.augmentation import Compose, random_flip, random_noise, random_shift
 from dlbook.pytorch.data import make_loader, sampler_of
+from dlbook.pytorch.devices import available_devices
 from dlbook.pytorch.resident import DeviceBatches
+from tests.loading import same, seeded, table
 
 sizes = st.integers(1, 40)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def same(first: Any, second: Any) -> bool:
-    """Compare batches bit by bit, dtypes too."""
-    return all(
-        torch.equal(a, b) and a.dtype == b.dtype
-        for one, other in zip(first, second, strict=True)
-        for a, b in zip(one, other, strict=True)
-    )
 
 
 @given(
@@ -42,8 +31,7 @@ def same(first: Any, second: Any) -> bool:
 def test_the_batches_are_those_of_a_loader_bit_for_bit(
     n: int, size: int, seed: int | None, world: int, drop_last: bool, data: st.DataObject
 ) -> None:
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(5, 2, size=(n, 3)).astype("float32"), np.arange(n)
+    X, y = table(n)
     options: dict[str, Any] = {
         "batch_size": size,
         "standardizer": Standardizer().fit(X),
@@ -66,13 +54,17 @@ def test_the_batches_are_those_of_a_loader_bit_for_bit(
     assert len(pair[0]) == len(pair[1])
 
 
-def test_augmented_images_are_those_of_a_loader_too() -> None:
+@pytest.mark.parametrize("device", available_devices())
+def test_augmented_images_are_those_of_a_loader_on_every_device_of_this_machine(
+    device: str,
+) -> None:
     X, y = torch.rand(10, 2, 6, 6, generator=seeded()), torch.arange(10)
     augment = Compose(random_flip, partial(random_shift, pixels=2))
     loader = make_loader(X, y, batch_size=4, generator=seeded(), augment=augment)
-    here = DeviceBatches(X, y, 4, device="cpu", generator=seeded(), augment=augment)
-    assert same(loader, here)
-    assert not torch.equal(next(iter(here))[0], X[next(iter(here))[1]])
+    there = DeviceBatches(X, y, 4, device=device, generator=seeded(), augment=augment)
+    images, rows = next(iter(there))
+    assert not torch.equal(images.cpu(), X[rows.cpu()]), "they are augmented"
+    assert same(loader, ([part.cpu() for part in batch] for batch in there))
 
 
 def test_data_row_numbers_and_batches_are_on_the_device(

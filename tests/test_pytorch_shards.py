@@ -24,22 +24,10 @@ from dlbook.pytorch.batches import Batches, Rows
 from dlbook.pytorch.data import make_loader, sampler_of
 from dlbook.pytorch.shard_files import write_shards
 from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
+from tests.loading import same, seeded, table, with_workers
 
-# From Python 3.12 on, forking warns that threads exist, as NumPy and PyTorch always have some.
-with_workers = pytest.mark.filterwarnings(
-    r"ignore:This process \(pid=\d+\) is multi-threaded:DeprecationWarning"
-)
 shard_sizes = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 seeds = st.none() | st.integers(0, 99)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def table(n: int = 20) -> tuple[Any, Any]:
-    rng = np.random.default_rng(0)
-    return rng.normal(5, 2, size=(n, 3)).astype("float32"), np.arange(n)
 
 
 def shards_of(sizes: list[int], size: int, seed: int | None, **options: Any) -> ShardBatches:
@@ -377,8 +365,7 @@ def test_batches_are_those_of_the_rows_in_memory_for_any_number_of_workers(folde
 
 def test_in_order_the_loader_is_that_of_arrays(folder: Path) -> None:
     in_memory = make_loader(*table(), batch_size=3)
-    for ours, theirs in zip(make_shard_loader(folder, batch_size=3), in_memory, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert same(make_shard_loader(folder, batch_size=3), in_memory)
 
 
 def test_an_empty_share_is_a_batch_of_no_rows(folder: Path) -> None:

@@ -310,7 +310,7 @@ def _as_it_is(batch: Any) -> Any:
 
 def _copied(array: NDArray[Any] | Tensor) -> Tensor:
     if isinstance(array, Tensor):
-        return array.detach().clone()
+        return array.detach().to("cpu", copy=True)
     return torch.tensor(np.ascontiguousarray(array))
 
 

@@ -122,9 +122,8 @@ def write_shards(
     shards: list[list[ShardFile]] = []
     try:
         for number, arrays in enumerate(_regrouped(pieces, rows_per_shard)):
-            names = _names(number)
             shards.append([])
-            for name, array in zip(names, arrays, strict=True):
+            for name, array in zip(_names(number), arrays, strict=True):
                 shards[-1].append(_write(folder, name, array))
         if not shards:
             raise ValueError("expected at least one row, got none")
