@@ -19,6 +19,7 @@ from dlbook.data import (
     make_moons,
     minibatches,
     one_hot,
+    shared_rows,
     split,
 )
 
@@ -237,3 +238,23 @@ def test_one_hot_refuses_what_is_no_class() -> None:
         one_hot(np.zeros(2), 3)  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(ValueError, match=r"got \(2, 1\)"):
         one_hot(np.zeros((2, 1), dtype=int), 3)
+
+
+def test_shared_rows_are_those_that_a_loop_finds() -> None:
+    generator = rng()
+    for shape in [(12, 2), (9, 2, 2), (8,), (0, 3)]:
+        seen, held_out = (generator.integers(0, 2, size=shape) for _ in range(2))
+        expected = [i for i, x in enumerate(held_out) if any((x == y).all() for y in seen)]
+        for dtype in (np.int64, np.float32, bool):
+            assert shared_rows(seen.astype(dtype), held_out.astype(dtype)).tolist() == expected
+    assert shared_rows(np.array([[0.0, 1.0]]), np.array([[-0.0, 1.0], [0.0, 2.0]])).tolist() == [0]
+    every_other = np.arange(20.0).reshape(10, 2)
+    assert shared_rows(every_other[::2], every_other[::-1]).tolist() == [1, 3, 5, 7, 9]
+
+
+def test_parts_that_cannot_share_a_row_are_refused() -> None:
+    X = np.zeros((4, 2))
+    with pytest.raises(ValueError, match=r"examples of one shape, got \(2,\) and \(3,\)"):
+        shared_rows(X, np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="parts of one dtype, got float64 and float32"):
+        shared_rows(X, X.astype(np.float32))

@@ -1,6 +1,8 @@
 """Mistakes that readers found in respected books and courses, kept out of this one.
 
-Each test belongs to an entry of the list "Errors of the field"; the number stands in its name.
+Each test belongs to an entry of the list "Errors of the field"; the number stands in its name. It
+makes the mistake beside the right thing, and shows that the check refuses it. Whole runs are in
+``tests/test_field_errors_runs.py``; a table there says where each entry has its test.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from dlbook.scratch.initialization import (
     xavier_uniform,
 )
 from dlbook.scratch.layers import Linear, ReLU, Sequential, Sigmoid, mlp
+from dlbook.scratch.linear import linear_backward, linear_forward
 from dlbook.scratch.losses import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_backward,
@@ -54,6 +57,7 @@ from dlbook.scratch.losses import (
 )
 from dlbook.scratch.optimizers import SGD, Adam
 from dlbook.scratch.training import evaluate, fit
+from dlbook.scratch.updates import adam_update
 
 EVERY_LOSS = [
     mse,
@@ -127,6 +131,9 @@ def test_03_logits_of_a_thousand_do_not_overflow(dtype: Any) -> None:
     assert softmax(Z).tolist() == [[1, 0, 0, 0]]
     assert log_softmax(Z).tolist() == [[0, -1000, -1000, -1000]]
     assert sigmoid(Z).tolist() == [[1, 0.5, 0.5, 0.5]]
+    with np.errstate(over="ignore", invalid="ignore"):
+        as_written = np.exp(Z) / np.exp(Z).sum()
+    assert np.isnan(as_written[0, 0]), "the formula as it is written"
 
 
 def test_04_a_smaller_last_batch_does_not_count_for_more() -> None:
@@ -161,6 +168,29 @@ def test_05_the_mean_is_taken_once_weights_and_bias_alike(loss: Any) -> None:
         found.append([np.array(value), *model.gradients])
     for once, twice in zip(*found, strict=True):
         assert_allclose(twice, once, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", EVERY_LOSS)
+@pytest.mark.parametrize(("mistake", "quotient"), [(1 / 5, "0.2"), (5, "5"), (1 / 2, "0.5")])
+def test_05_a_mean_that_is_taken_twice_or_never_or_a_lost_two_is_noticed(
+    loss: Any, mistake: float, quotient: str
+) -> None:
+    forward, backward = loss
+    Z = rng().normal(size=(5, 2))
+    gradcheck(forward, backward, Z, targets(loss), rng=rng())
+    with pytest.raises(GradientError, match=f"Their quotient is {quotient}: "):
+        gradcheck(forward, lambda cache: mistake * backward(cache), Z, targets(loss), rng=rng())
+
+
+def test_05_the_gradient_of_the_bias_is_a_sum_over_the_batch_and_not_its_mean() -> None:
+    def mean_of_bias(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        return dX, dW, db / len(dZ)
+
+    X, W, b = rng().normal(size=(5, 3)), rng(1).normal(size=(3, 2)), rng(2).normal(size=2)
+    gradcheck(linear_forward, linear_backward, X, W, b, rng=rng())
+    with pytest.raises(GradientError, match=r"respect to b is wrong.*quotient is 0\.2"):
+        gradcheck(linear_forward, mean_of_bias, X, W, b, rng=rng())
 
 
 @pytest.mark.parametrize("loss", EVERY_LOSS)
@@ -221,16 +251,31 @@ def test_07_a_layer_in_two_places_is_refused_since_its_gradient_would_be_overwri
         Sequential(shared, ReLU(), shared)
 
 
-def test_07_a_second_backward_pass_does_not_add_to_the_first() -> None:
-    model = mlp([3, 4, 2], rng=rng(), dtype=np.float64)
+class Adding(Linear):
+    """Adds its gradients to those of the last backward pass, which nobody has cleared."""
+
+    def backward(self, dZ: Any) -> Any:
+        before = [gradient.copy() for gradient in self.gradients]
+        dX = super().backward(dZ)
+        for gradient, last in zip(self.gradients, before, strict=False):
+            gradient += last
+        return dX
+
+
+def second_gradients_are_the_first(kind: Any) -> bool:
+    layer = kind(3, 2, rng=rng(), dtype=np.float64)
     X, dZ = rng().normal(size=(5, 3)), rng(1).normal(size=(5, 2))
-    model.forward(X)
-    model.backward(dZ)
-    once = [gradient.copy() for gradient in model.gradients]
-    model.forward(X)
-    model.backward(dZ)
-    for gradient, kept in zip(model.gradients, once, strict=True):
-        assert_allclose(gradient, kept, rtol=0)
+    found = []
+    for _ in range(2):
+        layer.forward(X)
+        layer.backward(dZ)
+        found.append([gradient.copy() for gradient in layer.gradients])
+    return all(np.array_equal(g, again) for g, again in zip(*found, strict=True))
+
+
+def test_07_a_second_backward_pass_does_not_add_to_the_first() -> None:
+    assert second_gradients_are_the_first(Linear)
+    assert not second_gradients_are_the_first(Adding)
 
 
 def test_07_a_value_used_twice_in_a_graph_gets_both_gradients_however_often_it_is_asked() -> None:
@@ -243,6 +288,29 @@ def test_07_a_value_used_twice_in_a_graph_gets_both_gradients_however_often_it_i
     assert z.backward([x]) != [overwritten]
 
 
+def steps_of_adam(update: Any) -> list[float]:
+    """Return what 50 steps with the same gradient take off a weight, in units of the rate."""
+    w, m, v = np.zeros((3, 1))
+    taken = []
+    for t in range(1, 51):
+        before = w
+        w, m, v = update(w, np.array([3.0]), m, v, t=t, lr=0.01, eps=1e-30)
+        taken.append((before - w).item() / 0.01)
+    return taken
+
+
+def without_a_hat(which: int) -> Any:
+    """Make Adam's step with one of its means as it stands, not corrected for its start at 0."""
+
+    def update(w: Any, g: Any, m: Any, v: Any, *, t: int, lr: float, eps: float) -> Any:
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        m_hat = m if which == 0 else m / (1 - 0.9**t)
+        v_hat = v if which == 1 else v / (1 - 0.999**t)
+        return w - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
+
+    return update
+
+
 def test_08_adams_means_are_corrected_both_of_them() -> None:
     """After t equal gradients both corrected means are exact, so that every step is the rate."""
     w = np.zeros(1)
@@ -250,6 +318,28 @@ def test_08_adams_means_are_corrected_both_of_them() -> None:
     for t in range(1, 51):
         adam.step([np.array([3.0])])
         assert w[0] == pytest.approx(-0.01 * t, rel=1e-9)
+    assert_allclose(steps_of_adam(adam_update), 1, rtol=1e-9)
+    assert steps_of_adam(without_a_hat(0))[0] == pytest.approx(0.1)
+    assert steps_of_adam(without_a_hat(1))[0] == pytest.approx(math.sqrt(1000))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (lambda dX, dW, db: (-dX, dW, db), "with respect to X .*quotient is -1: .*−1 at a sign"),
+        (lambda dX, dW, db: (dX.T, dW, db), "with respect to X .*wrong.*a transpose"),
+        (lambda dX, dW, db: (dX, 2 * dW, db), "with respect to W .*quotient is 2: .*lost factor"),
+    ],
+)
+def test_08_a_lost_sign_factor_or_transpose_is_noticed_and_named(mistake: Any, told: str) -> None:
+    X, W, b = rng().normal(size=(3, 3)), rng(1).normal(size=(3, 2)), rng(2).normal(size=2)
+    with pytest.raises(GradientError, match=told):
+        gradcheck(
+            linear_forward,
+            lambda dZ, cache: mistake(*linear_backward(dZ, cache)),
+            X, W, b,
+            rng=rng(),
+        )  # fmt: skip
 
 
 def test_10_a_target_of_shape_n_against_predictions_of_shape_n_1_is_refused() -> None:
@@ -285,13 +375,29 @@ def test_15_a_variance_is_taken_from_deviations_and_cannot_go_negative() -> None
     assert Standardizer().fit(X).std[0] == pytest.approx(0.1, rel=0.05)
 
 
-def test_16_squared_error_through_a_sigmoid_keeps_its_slope_and_cross_entropy_loses_it() -> None:
-    Z, Y = np.array([[2.0]]), np.array([[0.0]])
+def squared_error_of_a_sigmoid(Z: Any, Y: Any) -> Any:
     A, cache = sigmoid_forward(Z)
-    squared = sigmoid_backward(mse_backward(mse_forward(A, Y)[1]), cache)
-    assert_allclose(squared, 2 * (A - Y) * A * (1 - A), rtol=1e-12)
+    loss, errors = mse_forward(A, Y)
+    return loss, (A, Y, cache, errors)
+
+
+def test_16_squared_error_through_a_sigmoid_keeps_its_slope_and_cross_entropy_loses_it() -> None:
+    def by_the_chain_rule(cache: Any) -> Any:
+        *_, of_sigmoid, errors = cache
+        return sigmoid_backward(mse_backward(errors), of_sigmoid)
+
+    def bare_difference(cache: Any) -> Any:
+        """Take cross-entropy's δ = ŷ − y for squared error's, with its 2 and its mean."""
+        A, Y, *_ = cache
+        return 2 * (A - Y) / A.size
+
+    Z, Y = rng().normal(size=(5, 2)), rng(1).uniform(size=(5, 2))
+    gradcheck(squared_error_of_a_sigmoid, by_the_chain_rule, Z, Y, rng=rng())
+    with pytest.raises(GradientError):
+        gradcheck(squared_error_of_a_sigmoid, bare_difference, Z, Y, rng=rng())
+    A = sigmoid(Z)
     crossed = binary_cross_entropy_with_logits_backward((Z, Y))
-    assert_allclose(crossed, A - Y, rtol=1e-12)
+    assert_allclose(crossed, (A - Y) / A.size, rtol=1e-12)
 
 
 def test_16_the_sigmoid_bounds_what_passes_it_and_relu_does_not() -> None:

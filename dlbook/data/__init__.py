@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlbook.data.batching import minibatches
 from dlbook.data.loading import load_delivery, load_digits, load_two_digits
 from dlbook.data.preparing import Standardizer, one_hot
-from dlbook.data.splitting import Part, Splits, split
+from dlbook.data.splitting import Part, Splits, shared_rows, split
 from dlbook.data.synthetic import make_blobs, make_moons
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "make_moons",
     "minibatches",
     "one_hot",
+    "shared_rows",
     "split",
 ]

@@ -84,7 +84,8 @@ def split(
 
     Notes
     -----
-    Rows that are copies of each other may land in different parts: remove copies first.
+    Rows that are copies of each other may land in different parts, and a test part that has been
+    seen tests nothing: remove copies first. ``shared_rows`` finds what two parts have in common.
 
     Examples
     --------
@@ -106,6 +107,56 @@ def split(
     cuts = [_cut(rng.permutation(group), validation, test) for group in groups]
     parts = [rng.permutation(np.concatenate(pieces)) for pieces in zip(*cuts, strict=True)]
     return Splits(*(Part(X[rows], y[rows]) for rows in parts))
+
+
+def shared_rows(seen: NDArray[Any], held_out: NDArray[Any]) -> NDArray[np.int64]:
+    """Find the held-out examples of which an exact copy has been seen.
+
+    Parameters
+    ----------
+    seen : ndarray of shape (n, ...)
+        Examples, such as those of the training part.
+    held_out : ndarray of shape (m, ...)
+        Examples, such as those of the test part.
+
+    Returns
+    -------
+    ndarray of shape (s,)
+        The rows of ``held_out`` that stand in ``seen`` too, in order.
+
+    Raises
+    ------
+    ValueError
+        If the examples differ in shape, or the parts in dtype; the message gives both.
+
+    Notes
+    -----
+    Of copies that were rounded or scaled differently it knows nothing. Where rows belong together
+    for another reason, such as one patient's images, split the patients and not the rows.
+
+    Examples
+    --------
+    >>> records = np.array([[5.0, 22.2], [6.0, 25.6]])
+    >>> rows = np.tile(records, (3, 1))
+    >>> shared_rows(rows[:4], rows[4:])
+    array([0, 1])
+    >>> shared_rows(records[:1], records[1:])
+    array([], dtype=int64)
+    """
+    for what, one, other in (
+        ("examples of one shape", seen.shape[1:], held_out.shape[1:]),
+        ("parts of one dtype", seen.dtype, held_out.dtype),
+    ):
+        if one != other:
+            raise ValueError(f"expected {what}, got {one} and {other}")
+    known = {row.tobytes() for row in _comparable(seen)}
+    rows = [i for i, row in enumerate(_comparable(held_out)) if row.tobytes() in known]
+    return np.array(rows, dtype=np.int64)
+
+
+def _comparable(X: NDArray[Any]) -> NDArray[Any]:
+    """Make −0 the 0 that it equals, so that equal rows are the same bytes."""
+    return X + np.zeros((), X.dtype)
 
 
 def _cut(rows: NDArray[np.int64], validation: float, test: float) -> list[NDArray[np.int64]]:

@@ -30,6 +30,9 @@ CALLS: Calls = {
     data.split: lambda rng, s: partial(
         data.split, np.zeros((40, s.d_in)), np.arange(40) % 2, rng=rng
     ),
+    data.shared_rows: lambda rng, s: partial(
+        data.shared_rows, rng.normal(size=(s.n, s.d_in)), rng.normal(size=(s.d_out, s.d_in))
+    ),
     data.Standardizer.fit: lambda rng, s: partial(
         data.Standardizer.fit, data.Standardizer(), rng.normal(size=(s.n, s.d_in))
     ),
