@@ -1,4 +1,4 @@
-"""``python -m dlbook.doctor train.py [arguments]``: run a program, and say what is wrong with it."""
+"""Run a program and say what is wrong with it: ``python -m dlbook.doctor train.py [arguments]``."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from torch import nn
 from dlbook.pitfalls.programs import Measured, Outcome
 
 KIND = "loop"
+FINDING = "gradients-not-cleared"
 
 
 def broken(seed: int) -> Measured:

@@ -1,7 +1,8 @@
 """Pitfalls as programs: each broken, each mended by a small change, and what shows the difference.
 
 A pitfall is a file of this package. Its docstring says what shows, why, what mends it and where
-people meet it; its functions ``broken`` and ``mended`` are small whole programs in plain PyTorch,
+people meet it; ``KIND`` says where in a program it stands, ``FINDING`` what the doctor calls it; its
+functions ``broken`` and ``mended`` are small whole programs in plain PyTorch,
 alike but for the cure; ``shows`` tells from what happened whether the symptom is there.
 
 A healthy program, in ``dlbook.pitfalls.healthy``, looks like a fault and is none: its docstring
@@ -74,6 +75,8 @@ class Pitfall:
         Name of its file.
     kind : {"data", "model", "loss", "optimizer", "loop", "fit"}
         Where in a program it stands.
+    finding : str
+        The code of the doctor's finding that names it.
     title : str
         What is wrong, in a line.
     symptom, cause, cure, met : str
@@ -86,6 +89,7 @@ class Pitfall:
 
     name: str
     kind: Kind
+    finding: str
     title: str
     symptom: str
     cause: str
@@ -223,6 +227,7 @@ def load_pitfall(name: str) -> Pitfall:
     return Pitfall(
         name=name,
         kind=module.KIND,
+        finding=module.FINDING,
         title=title,
         symptom=told["Symptom"],
         cause=told["Cause"],
