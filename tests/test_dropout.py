@@ -8,6 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dlbook.scratch.dropout import dropout_backward, dropout_forward
+from dlbook.scratch.layers import Dropout
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -65,3 +66,18 @@ def test_a_seed_in_place_of_a_generator_is_told() -> None:
     seed: Any = 0
     with pytest.raises(TypeError, match="expected rng to be a Generator, got int"):
         dropout_forward(np.ones(3), rng=seed)
+
+
+def test_a_layer_leaves_out_as_many_as_pytorchs_unless_told_otherwise() -> None:
+    Z = Dropout(rng=rng()).forward(np.ones(100_000), training=True)
+    assert (Z == 0).mean() == pytest.approx(torch.nn.Dropout().p, abs=0.01)
+
+
+def test_a_layer_refuses_a_seed_when_it_is_made_and_a_gradient_that_is_not_of_its_outputs() -> None:
+    seed: Any = 0
+    with pytest.raises(TypeError, match="expected rng to be a Generator, got int"):
+        Dropout(rng=seed)
+    layer = Dropout(rng=rng())
+    layer.forward(np.ones((4, 3)), training=True)
+    with pytest.raises(ValueError, match=r"expected dZ of shape \(4, 3\).*, got \(2, 3\)"):
+        layer.backward(np.ones((2, 3)))

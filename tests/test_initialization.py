@@ -287,3 +287,15 @@ def test_a_slope_that_is_no_number_from_zero_up_is_refused(bad: Any) -> None:
 def test_every_rule_can_be_imported_from_the_package() -> None:
     names = {"calculate_gain", *(rule.__name__ for rule in PLAIN)}
     assert set(initialization.__all__) == names
+
+
+def test_a_normal_start_is_a_hundred_times_narrower_than_pytorchs_unless_told_otherwise() -> None:
+    torch.manual_seed(0)
+    theirs = init.normal_(torch.empty(D_OUT, D_IN)).numpy()
+    W = normal(D_IN, D_OUT, rng=np.random.default_rng(0))
+    assert W.std() == pytest.approx(theirs.std() / 100, rel=0.02)
+
+
+def test_a_width_barely_below_zero_is_told_before_anything_is_drawn() -> None:
+    with pytest.raises(ValueError, match=r"expected std from 0 up and finite, got -0\.5"):
+        normal(3, 2, rng=np.random.default_rng(0), std=-0.5)

@@ -115,6 +115,18 @@ def test_going_back_before_going_forward_is_told(layer: Layer) -> None:
         layer.backward(np.ones((1, 2), np.float32))
 
 
+def test_a_kind_of_layer_that_does_not_say_how_it_computes_is_told() -> None:
+    X, empty = np.ones((1, 2)), layers.Operation()
+    for layer in (Layer(), empty):
+        with pytest.raises(NotImplementedError):
+            layer.forward(X)
+    with pytest.raises(NotImplementedError):
+        Layer().backward(X)
+    empty.cache = X
+    with pytest.raises(NotImplementedError):
+        empty.backward(X)
+
+
 def test_what_is_no_network_is_told() -> None:
     shared = ReLU()
     with pytest.raises(ValueError, match="each layer in one place only, got the same object twice"):

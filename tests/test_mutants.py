@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks import survivors
-from tests.benchmarks.mutants import CASES, WIDER, added, measure
+from tests.benchmarks.mutants import CASES, added, measure
 from tests.benchmarks.mutation import mutants
 from tests.benchmarks.survivors import (
     REASONS,
@@ -171,7 +171,7 @@ def plant(root: Path, test: str) -> None:
     put(root / "dlbook/files.py", files)
     put(root / "dlbook/scratch/planted.py", SOURCE)
     put(root / "tests/test_planted.py", test)
-    for empty in (*CASES, *WIDER):
+    for empty in CASES:
         put(root / empty, "def test_nothing():\n    pass\n")
     put(root / "pyproject.toml", "[tool.pytest.ini_options]\n")
 

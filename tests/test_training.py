@@ -11,10 +11,11 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch.nn import functional as F  # noqa: N812  # PyTorch's own name for it
 
-from dlbook.data import make_blobs, make_moons
+from dlbook.data import make_blobs, make_moons, minibatches
 from dlbook.history import History
 from dlbook.scratch.checks import check_arrays, trusted
-from dlbook.scratch.layers import BatchNorm1d, Linear, ReLU, Sequential, mlp
+from dlbook.scratch.evaluation import share_right
+from dlbook.scratch.layers import BatchNorm1d, Layer, Linear, ReLU, Sequential, mlp
 from dlbook.scratch.linear import (
     linear_backward,
     linear_forward,
@@ -414,6 +415,52 @@ def test_a_range_test_leaves_everything_as_it_is_and_stops_when_the_loss_blows_u
         assert_array_equal(w, kept)
 
 
+def test_a_range_test_tries_a_hundred_rates_from_a_millionth_to_ten_unless_told_otherwise() -> None:
+    X, y = np.zeros((4, 2)), np.array([0, 0, 1, 1])  # nothing to learn: the loss stays
+    model = mlp([2, 2], rng=rng(), dtype=np.float64)
+    found = lr_range_test(
+        model, cross_entropy, SGD(model.parameters), X, y, batch_size=4, rng=rng()
+    )
+    assert_allclose(found.lr, np.geomspace(1e-6, 10, 100), rtol=1e-12)
+    assert_allclose(found.loss, np.log(2), rtol=1e-12)
+
+
+def test_a_range_test_shuffles_the_examples_anew_whenever_all_have_been_shown() -> None:
+    X, y = make_blobs(6, k=3, rng=rng())
+    model = mlp([2, 3], rng=rng())
+    found = lr_range_test(
+        model, cross_entropy, SGD(model.parameters), X, y,
+        batch_size=2, rng=rng(), lowest=1e-99, highest=1e-99, steps=6,
+    )  # fmt: skip
+    order = rng()  # rates of nothing: each loss is that of its batch
+    batches = [*minibatches(6, 2, rng=order), *minibatches(6, 2, rng=order)]
+    losses = [evaluate(model, cross_entropy, X[b], y[b])["loss"] for b in batches]
+    assert_allclose(found.loss, losses, rtol=1e-6)
+    assert len(set(losses)) > 3
+
+
+def test_a_range_test_ends_with_the_first_loss_above_four_times_the_lowest() -> None:
+    told = iter([8.0, 8.0, 2.0, 7.9, 8.0, 8.1, 1.0])  # the first is that of the check
+    scripted: Loss = (lambda Z, y: (next(told), Z), np.zeros_like)
+    model = mlp([2, 3], rng=rng())
+    found = lr_range_test(
+        model, scripted, SGD(model.parameters), np.zeros((2, 2), "f"), np.zeros(2, int),
+        batch_size=2, rng=rng(),
+    )  # fmt: skip
+    assert_array_equal(found.loss, [8.0, 2.0, 7.9, 8.0, 8.1])
+
+
+def test_a_range_test_ends_without_a_warning_when_numbers_overflow() -> None:
+    X, Y = np.array([[0.0, 9.0], [9.0, 0.0]]), np.array([[9.0], [9.0]])
+    model = mlp([2, 1], rng=rng(), dtype=np.float64)
+    found = lr_range_test(
+        model, mse, SGD(model.parameters), X, Y,
+        batch_size=2, rng=rng(), lowest=1e308, highest=1.5e308, steps=9,
+    )  # fmt: skip
+    assert np.isfinite(found.loss[0])
+    assert np.isnan(found.loss[1:]).tolist() == [True]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -423,18 +470,18 @@ def test_a_range_test_leaves_everything_as_it_is_and_stops_when_the_loss_blows_u
         ({"lowest": 2.0, "highest": 1.0}, ValueError, "expected highest from 2.0 up and finite"),
         ({"steps": 1}, ValueError, "expected steps of at least 2, got 1"),
         ({"y": np.full(6, 9)}, ValueError, "class ids from 0 to 2, got 9"),
+        ({"X": np.full((6, 2), np.inf, "f")}, ValueError, "finite numbers in X, got 12 that are"),
     ],
     ids=str,
 )
 def test_a_range_test_refuses_bad_input(
     change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    given = {"y": np.zeros(6, int), "batch_size": 2, "rng": rng(), **change}
+    given: dict[str, Any] = {"X": np.zeros((6, 2), np.float32), "y": np.zeros(6, int)}
+    given |= {"batch_size": 2, "rng": rng(), **change}
     model = mlp([2, 3], rng=rng())
     with pytest.raises(error, match=message):
-        lr_range_test(
-            model, cross_entropy, SGD(model.parameters), np.zeros((6, 2), np.float32), **given
-        )
+        lr_range_test(model, cross_entropy, SGD(model.parameters), **given)
 
 
 def test_the_best_epoch_has_its_running_statistics_back_too() -> None:
@@ -450,3 +497,25 @@ def test_the_best_epoch_has_its_running_statistics_back_too() -> None:
     assert losses[0] == min(losses) < losses[-1]
     assert evaluate(model, cross_entropy, X, y)["loss"] == losses[0]
     assert model.buffers[-1] == 2, "two batches had been seen"
+
+
+def test_the_accuracy_of_two_classes_holds_logits_above_0_against_targets_above_one_half() -> None:
+    Z = np.array([[-0.4], [0.0], [0.3], [5.0], [-1.0]])
+    Y = np.array([[0.0], [0.0], [1.0], [0.0], [0.5]])  # only the fourth answer is wrong
+    assert share_right(binary_cross_entropy_with_logits, Z, Y) == {"accuracy": 0.8}
+    assert share_right(mse, Z, Y) == {}
+    assert share_right(cross_entropy, np.eye(3, 4), np.array([0, 3, 2])) == {"accuracy": 2 / 3}
+
+
+def test_predict_shows_the_network_1024_examples_at_a_time_unless_told_otherwise() -> None:
+    class Seeing(Layer):
+        seen: list[int] = []  # noqa: RUF012  # of this class alone
+
+        def forward(self, X: np.ndarray, *, training: bool = False) -> np.ndarray:
+            self.seen.append(len(X))
+            return X
+
+    X = rng().normal(size=(2500, 1))
+    assert_array_equal(predict(Seeing(), X), X)
+    assert_array_equal(predict(Seeing(), X, batch_size=2000), X)
+    assert Seeing.seen == [1024, 1024, 452, 2000, 500]

@@ -5,9 +5,9 @@ imports PyTorch anew for each, which took 2.8 s of processor time a mutant of ``
 0.6 s here, where a process that has imported NumPy, PyTorch and pytest forks. It runs in a copy of
 the tree, so the working tree never holds a mistake.
 
-A mutant meets the tests of its own module first (``tests/test_<name>.py``, its doctests, its cases
-in the contract and in the parity with PyTorch), and if it lives, ``WIDER``. The first failure ends
-it; so does processor time, where it made a loop endless.
+A mutant meets the tests of its own module, the quickest first: ``tests/test_<name>.py``, its
+doctests, its cases in the contract and in the parity with PyTorch. The first failure ends it; so
+does processor time, where it made a loop endless.
 """
 
 from __future__ import annotations
@@ -46,33 +46,48 @@ from tests.benchmarks.survivors import (
 COMMAND = "python3 run.py thorough -- mutants"
 COPIED = ("dlbook", "tests", "pyproject.toml")
 CASES = ("tests/test_contract.py", "tests/test_parity.py")
-WIDER = ("tests/test_field_errors.py", "tests/test_training.py", "tests/test_layers.py")
-OWN = {"clipping": "optimizers", "updates": "optimizers", "rates": "schedules"}
+OWN = {"clipping": "optimizers", "updates": "optimizers", "rates": "training"}
 OWN |= {"pooling": "convolution", "blocks": "optimizers", "evaluation": "training"}
-OWN |= {"penalties": "normalization", "checks": "linear"}
+OWN |= {"penalties": "normalization", "checks": "linear", "base": "state"}
 OPTIONS = ["-x", "-q", "--noconftest", "--tb=line", "--assert=plain", "-p", "no:cacheprovider"]
+OPTIONS += ["-p", "no:logging", "-o", "faulthandler_timeout=0"]
 SLACK = 10.0  # seconds of processor time beyond five times what the tests take
 NEVER = 300  # seconds by the clock after which a mutant is stopped, whatever it waits for
-LOG = "tests.log"
+LOG, TIMES = "tests.log", "times.json"
 NOTHING: Outcome = {"mutants": 0, "killed": 0, "timeouts": 0, "survivors": []}
 
 
-def tests_of(module: str, root: Path) -> tuple[list[str], list[str]]:
-    """Return the tests that a mutant of a module meets first, and those it meets if it lives."""
+def tests_of(module: str, root: Path) -> list[str]:
+    """Return the tests that a mutant of a module meets."""
     names = [OWN.get(part, part) for part in module.split("/")]
     own = [f"tests/test_{name}.py" for name in names if (root / f"tests/test_{name}.py").is_file()]
-    return [f"{PACKAGE}/{module}.py", *own, *CASES], [t for t in WIDER if t not in own]
+    return [f"{PACKAGE}/{module}.py", *own, *CASES]
 
 
 class OfModule:
-    """A plugin of pytest: of the cases in contract and parity, only those of one module."""
+    """A plugin of pytest: of the cases in contract and parity, only those of one module.
+
+    The quickest tests come first, as the run without a mistake has timed them.
+    """
 
     def __init__(self, module: str) -> None:
         self.module = f"{PACKAGE}/{module}".replace("/", ".")
+        known = Path(TIMES).read_text(encoding="utf-8") if Path(TIMES).is_file() else "{}"
+        self.seconds: dict[str, float] = json.loads(known)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Note how long a test takes."""
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Keep the times of tests that pass."""
+        if exitstatus == 0:
+            Path(TIMES).write_text(json.dumps(self.seconds), encoding="utf-8")
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Leave out what tests another module; what ``checks`` refuses, any case shows."""
         items[:] = [item for item in items if self.concerns(item)]
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0))
 
     def concerns(self, item: Any) -> bool:
         """Whether an item is no case of the contract or of parity, or is one of this module."""
@@ -128,28 +143,23 @@ def forked(work: Callable[[], int], seconds: float) -> tuple[int, float]:
 
 def outcomes(module: str, lived: list[str], report: Callable[[str], None] = print) -> Outcome:
     """Try the mutants of a module of the tree in the current folder: all, or those that lived."""
-    path, root = Path(PACKAGE) / f"{module}.py", Path.cwd()
+    path = Path(PACKAGE) / f"{module}.py"
     source = path.read_text(encoding="utf-8")
-    pytest, limits = warm(), []
-    stages = [tests for tests in tests_of(module, root) if tests]
+    pytest, tests = warm(), tests_of(module, Path.cwd())
 
-    def run(tests: list[str], seconds: float) -> tuple[int, float]:
+    def run(seconds: float) -> tuple[int, float]:
         return forked(lambda: pytest([*OPTIONS, *tests], [OfModule(module)]), seconds)
 
-    for tests in stages:
-        status, seconds = run(tests, NEVER)
-        if status != 0:
-            told = Path(LOG).read_text(encoding="utf-8")
-            raise SystemExit(f"{module}: the tests fail without any mistake ({status})\n{told}")
-        limits.append(5 * seconds + SLACK)
+    status, seconds = run(NEVER)
+    if status != 0:
+        told = Path(LOG).read_text(encoding="utf-8")
+        raise SystemExit(f"{module}: the tests fail without any mistake ({status})\n{told}")
     sys.dont_write_bytecode = True
     found: Outcome = {**NOTHING, "survivors": []}
     for number, mutant in enumerate(mutants(source), start=1):
-        stopped = 0
         if not lived or mutant.name in lived:
             plant(path, mutant, number)
-            for tests, limit in zip(stages, limits, strict=True):
-                stopped = stopped or run(tests, limit)[0]
+            stopped, _ = run(5 * seconds + SLACK)
             report(f"{number}: {mutant.name}: {stopped or 'lives'}")
             count(found, mutant, stopped)
     path.write_text(source, encoding="utf-8")

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "dlbook/scratch"
 KILLED = 0.90
 Outcome = dict[str, Any]
+DEFAULT = "what is left out is what Python does by default"
+LENGTHS = "the lengths cannot differ: strict only says so"
 REASONS: dict[str, dict[str, str]] = {
     "activations/bounded": {
         "sigmoid: Z >= 0 → Z > 0": "equivalent: both forms give exactly 1/2 at 0",
@@ -22,6 +24,24 @@ REASONS: dict[str, dict[str, str]] = {
         "dropout_forward: rng.random(X.shape) >= p → rng.random(X.shape) > p": (
             "differs only where a draw of 53 random bits equals p"
         ),
+    },
+    "layers/activations": {
+        "Activation.forward: False → True": "an activation is the same in training",
+    },
+    "layers/base": {
+        "Layer.forward: False → True": "the function only says that each kind computes for itself",
+    },
+    "layers/linear": {
+        "Linear.forward: False → True": "a linear layer is the same in training",
+    },
+    "neuron": {
+        "descend: W[:, 0] → W[:, -1]": "W has one column",
+        "descend: b[0] → b[-1]": "b has one entry",
+        "descend: zip(*visited, strict=True) → zip(*visited, strict=False)": LENGTHS,
+        "descend: zip(*visited, strict=True) → zip(*visited)": LENGTHS,
+    },
+    "rates": {
+        "lr_range_test: zip(rates, shuffled, strict=False) → zip(rates, shuffled)": DEFAULT,
     },
 }
 

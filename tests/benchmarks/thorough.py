@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         if part != "digits":
             broken += mutants.main(chosen, again=part == "survivors")
     if broken:
-        Console(stderr=True).print(*broken, sep="\n")
+        Console(stderr=True).print(*broken, sep="\n", markup=False, soft_wrap=True)
     return bool(broken)
 
 
