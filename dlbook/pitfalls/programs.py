@@ -1,9 +1,9 @@
 """Pitfalls as programs: each broken, each mended by a small change, and what shows the difference.
 
 A pitfall is a file of this package. Its docstring says what shows, why, what mends it and where
-people meet it; ``KIND`` says where in a program it stands, ``FINDING`` what the doctor calls it; its
-functions ``broken`` and ``mended`` are small whole programs in plain PyTorch,
-alike but for the cure; ``shows`` tells from what happened whether the symptom is there.
+people meet it; ``KIND`` says where in a program it stands, ``FINDING`` what the doctor calls it;
+its functions ``broken`` and ``mended`` are small whole programs in plain PyTorch, alike but for the
+cure; ``shows`` tells from what happened whether the symptom is there.
 
 A healthy program, in ``dlbook.pitfalls.healthy``, looks like a fault and is none: its docstring
 says what looks suspicious and why it is right, ``program`` is the program, and ``fine`` tells from
