@@ -244,6 +244,8 @@ def test_a_network_for_images_that_cannot_be_built_says_why(
         (ConvNet(1, 10), torch.zeros(8, 8), 4),
         (ConvNet(1, 10), torch.zeros(1, 8, 8), 4),
         (ConvNet(1, 10), torch.zeros(5, 64), 4),
+        (ConvNet(1, 10), torch.zeros(5, 1, 64), 4),
+        (ConvNet(1, 10), torch.zeros(5, 1, 8, 8, 8), 4),
         (ConvNet(1, 10), torch.zeros(5, 3, 8, 8), 4),
         (ConvNet(1, 10), torch.zeros(5, 1, 8, 3), 4),
         (ResNet(1, 10), torch.zeros(1, 8, 8), 1),

@@ -161,6 +161,13 @@ def test_the_network_and_all_generators_stay_as_they_were() -> None:
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_one_example_is_enough_for_a_network_in_training_that_normalizes_over_the_batch() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(3)).train()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        model(torch.zeros(1, 3))
+    assert summary(model, (1, 3)).layers[0].shape == (1, 3)
+
+
 def test_generators_are_restored_when_the_network_fails_too() -> None:
     class Failing(nn.Module):
         def forward(self, X: Tensor) -> Tensor:
