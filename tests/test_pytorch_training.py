@@ -1,142 +1,325 @@
+"""``fit`` against loops written in line, with nothing of the package in them."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # PyTorch's own name for it
+from torch.optim import lr_scheduler
 
-from dlbook.data import make_moons
 from dlbook.history import History
-from dlbook.pytorch import MLP, evaluate, evaluation, fit, make_loader, training
-from dlbook.pytorch.data import Loader
+from dlbook.pytorch import MLP, evaluate, evaluation, make_loader, training
+from dlbook.pytorch.state import Run
+from tests.torch_runs import (
+    CLASSES,
+    batches,
+    every_kind_of_layer,
+    joined,
+    network,
+    seeded,
+    sgd,
+    vector,
+)
+
+fit = partial(training.fit, device="cpu")
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def test_fit_is_the_bare_loop_to_the_bit() -> None:
+    shown = batches(8, 8, 5, dtype=torch.float32)
+    model, bare = every_kind_of_layer(torch.float32), every_kind_of_layer(torch.float32)
+    torch.manual_seed(1)
+    adam = torch.optim.Adam(model.parameters(), 0.01)
+    history = fit(model, CLASSES, adam, shown, epochs=4)
+
+    adam, losses = torch.optim.Adam(bare.parameters(), 0.01), []
+    torch.manual_seed(1)
+    for _ in range(4):
+        for X, y in shown:
+            adam.zero_grad()
+            loss = F.cross_entropy(bare(X), y)
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            losses.append(loss.item())
+    for name, tensor in bare.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+    means = np.average(np.reshape(losses, (4, 3)), axis=1, weights=[8, 8, 5])
+    assert_allclose(history["train_loss"], means, rtol=1e-12)
 
 
-def moons(n: int, seed: int = 0) -> tuple[Any, Any]:
-    return make_moons(n, rng=np.random.default_rng(seed))
+def test_training_learns_in_training_mode_and_measures_in_evaluation_mode_without_a_graph() -> None:
+    class Spy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.modes: list[tuple[bool, bool]] = []
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, X: Tensor) -> Tensor:
+            self.modes.append((self.training, torch.is_grad_enabled()))
+            return X * self.scale
+
+    spy = Spy().eval()
+    pair = (torch.ones(2, 1), torch.ones(2, 1))
+    fit(spy, nn.MSELoss(), sgd(spy), [pair, pair], epochs=2, validation=[pair])
+    learns, measures = (True, True), (False, False)
+    looks, epoch = [measures], [learns, learns, measures]
+    assert spy.modes == looks + epoch + epoch
 
 
-def train(epochs: int = 3, **options: Any) -> tuple[nn.Module, History]:
-    model = MLP([2, 8, 2], generator=seeded())
-    history = fit(
-        model,
-        nn.CrossEntropyLoss(),
-        torch.optim.Adam(model.parameters(), lr=0.01),
-        make_loader(*moons(50), batch_size=16, generator=seeded()),
-        epochs=epochs,
-        device="cpu",
-        **options,
-    )
-    return model, history
-
-
-class Spy(nn.Module):
-    """Passes its input on and notes the mode in which it did."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.modes: list[bool] = []
-        self.scale = nn.Parameter(torch.ones(1))
-
-    def forward(self, X: Tensor) -> Tensor:
-        self.modes.append(self.training)
-        return X * self.scale
-
-
-def test_an_untrained_network_is_measured_over_examples_not_over_batches() -> None:
-    X, y = moons(50)  # batches of 16, 16, 16 and 2
-    model = MLP([2, 8, 2], generator=seeded())
-    measured = evaluate(model, nn.CrossEntropyLoss(), make_loader(X, y, batch_size=16))
+def test_validation_is_measured_after_the_epochs_last_step_over_examples_not_batches() -> None:
+    held_out, model = batches(7, 7, 2, seed=1), network()
+    history = fit(model, CLASSES, sgd(model), batches(8, 8), epochs=3, validation=held_out)
+    X, y = joined(held_out)
     with torch.no_grad():
-        Z = model(torch.tensor(X))
-        whole = nn.functional.cross_entropy(Z, torch.tensor(y)).item()
-        batches = [
-            nn.functional.cross_entropy(model(x), t).item()
-            for x, t in make_loader(X, y, batch_size=16)
-        ]
-    assert measured["loss"] == pytest.approx(whole, rel=1e-6)
-    assert measured["loss"] != pytest.approx(np.mean(batches), rel=1e-3), "the common mistake"
-    assert measured["accuracy"] == pytest.approx(np.mean(Z.argmax(1).numpy() == y))
-
-
-def test_the_training_loss_weights_a_smaller_last_batch_by_its_size() -> None:
-    X, Y = np.ones((5, 1), "float32"), np.array([[0.0], [0], [0], [0], [10]], "float32")
-    model = MLP([1, 1])
-    still = torch.optim.SGD(model.parameters(), lr=0.0)
-    history = fit(model, nn.MSELoss(), still, make_loader(X, Y, batch_size=2), epochs=1)
-    with torch.no_grad():
-        expected = nn.functional.mse_loss(model(torch.tensor(X)), torch.tensor(Y)).item()
-    assert history["train_loss"] == [pytest.approx(expected, rel=1e-6)]
+        Z = model(X)
+    assert history["validation_loss"][-1] == pytest.approx(F.cross_entropy(Z, y).item(), rel=1e-12)
+    assert history["validation_accuracy"][-1] == (Z.argmax(1) == y).double().mean().item()
 
 
 def test_rows_hold_accuracy_and_validation_only_where_they_mean_something() -> None:
-    _, history = train(validation=make_loader(*moons(20, seed=1), batch_size=8))
+    model = network()
+    history = fit(model, CLASSES, sgd(model), batches(8), epochs=3, validation=batches(4))
     names = "epoch train_loss train_accuracy validation_loss validation_accuracy seconds"
     assert [list(row) for row in history.epochs] == [names.split()] * 3
     model = MLP([1, 1])
-    column = np.zeros((3, 1), "float32")
-    plain = fit(
-        model,
-        nn.MSELoss(),
-        torch.optim.SGD(model.parameters(), lr=0.1),
-        make_loader(column, column, batch_size=2),
-        epochs=1,
-    )
+    plain = fit(model, nn.MSELoss(), sgd(model), [(torch.zeros(3, 1),) * 2], epochs=1)
     assert list(plain.epochs[0]) == ["epoch", "train_loss", "seconds"]
 
 
-def test_validation_is_measured_after_the_epochs_last_step() -> None:
-    held_out = make_loader(*moons(20, seed=1), batch_size=8)
-    model, history = train(validation=held_out)
-    measured = evaluate(model, nn.CrossEntropyLoss(), held_out)
-    assert history["validation_loss"][-1] == measured["loss"]
-    assert history["validation_accuracy"][-1] == measured["accuracy"]
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others() -> None:
+    X, y = joined(batches(50, dtype=torch.float32))
+
+    def losses(seed: int) -> list[float]:
+        model = network(dtype=torch.float32)
+        loader = make_loader(X, y, batch_size=16, generator=seeded(seed))
+        return fit(model, CLASSES, sgd(model), loader, epochs=3)["train_loss"]
+
+    assert losses(0) == losses(0) != losses(1)
 
 
-def test_one_logit_for_two_classes_has_an_accuracy_too() -> None:
-    X, y = moons(40)
-    model = MLP([2, 1], generator=seeded())
-    loader = make_loader(X, y[:, None].astype("float32"), batch_size=16)
-    measured = evaluate(model, nn.BCEWithLogitsLoss(), loader)
-    with torch.no_grad():
-        probability = torch.sigmoid(model(torch.tensor(X)))[:, 0].numpy()
-    assert measured["accuracy"] == pytest.approx(np.mean((probability > 0.5) == y))
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [
+        ((6, 6, 6, 6), [(0, 2), (2, 4)]),
+        ((6, 6, 6, 6, 6), [(0, 2), (2, 4), (4, 5)]),
+        ((6, 6, 6, 1), [(0, 2), (2, 4)]),
+        ((4,), [(0, 1)]),
+    ],
+    ids=["even", "smaller last group", "smaller last batch", "fewer batches than a group"],
+)
+def test_accumulated_batches_make_the_step_of_one_batch_of_all_their_examples(
+    sizes: tuple[int, ...], groups: list[tuple[int, int]]
+) -> None:
+    shown = batches(*sizes)
+    model, bare, mistaken = network(), network(), network()
+    history = fit(model, CLASSES, sgd(model, momentum=0.9), shown, epochs=3, accumulate=2)
+
+    right, wrong = sgd(bare, momentum=0.9), sgd(mistaken, momentum=0.9)
+    means = []
+    for _ in range(3):
+        total = 0.0
+        for first, last in groups:
+            X, y = joined(shown[first:last])
+            right.zero_grad()
+            loss = F.cross_entropy(bare(X), y)
+            loss.backward()  # type: ignore[no-untyped-call]
+            right.step()
+            total += len(y) * loss.item()
+            wrong.zero_grad()
+            for X, y in shown[first:last]:
+                (F.cross_entropy(mistaken(X), y) / 2).backward()  # type: ignore[no-untyped-call]
+            wrong.step()
+        means.append(total / sum(sizes))
+    assert_allclose(vector(model), vector(bare), rtol=0, atol=1e-12)
+    assert_allclose(history["train_loss"], means, rtol=1e-12)
+    if sizes != (6, 6, 6, 6):
+        apart = (vector(model) - vector(mistaken)).abs().max()
+        assert apart > 1e-3, "to divide the mean of each batch by 2 is the common mistake"
 
 
-def test_same_seed_same_numbers() -> None:
-    first, second = train()[1], train()[1]
-    for name in ("train_loss", "train_accuracy"):
-        assert first[name] == second[name]
+def test_clipping_is_that_of_a_bare_loop_to_the_bit() -> None:
+    shown = batches(8, 8, 5)
+    model, bare, unclipped = network(), network(), network()
+    fit(model, CLASSES, sgd(model), shown, epochs=4, max_norm=1.8)
+    fit(unclipped, CLASSES, sgd(unclipped), shown, epochs=4)
+    optimizer, norms = sgd(bare), []
+    for _ in range(4):
+        for X, y in shown:
+            optimizer.zero_grad()
+            F.cross_entropy(bare(X), y).backward()  # type: ignore[no-untyped-call]
+            norms.append(float(nn.utils.clip_grad_norm_(bare.parameters(), 1.8)))
+            optimizer.step()
+    assert min(norms) < 1.8 < max(norms), "some steps are clipped and some are not"
+    assert torch.equal(vector(model), vector(bare))
+    assert not torch.equal(vector(model), vector(unclipped))
 
 
-def test_training_trains_in_training_mode_and_measures_in_evaluation_mode() -> None:
-    spy = Spy()
-    column = np.ones((4, 1), "float32")
-    loader = make_loader(column, column, batch_size=2)
-    optimizer = torch.optim.SGD(spy.parameters(), lr=0.1)
-    spy.eval()
-    fit(spy, nn.MSELoss(), optimizer, loader, epochs=2, validation=loader)
-    assert spy.modes == [False, *[True, True, False, False] * 2], "the first looks at validation"
-    for mode in (True, False):
-        spy.train(mode)
-        evaluate(spy, nn.MSELoss(), loader)
-        assert spy.training is mode, "evaluate puts the mode back"
+SCHEDULES: dict[str, Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]] = {
+    "step": partial(lr_scheduler.StepLR, step_size=4, gamma=0.5),
+    "one cycle": partial(lr_scheduler.OneCycleLR, max_lr=0.5, total_steps=9),
+    "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=9),
+    "warm-up": partial(lr_scheduler.LambdaLR, lr_lambda=lambda t: min(1.0, (t + 1) / 5)),
+}
 
 
-def test_evaluating_learns_nothing_and_builds_no_graph() -> None:
-    spy = Spy()
-    seen: list[bool] = []
-    spy.register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
-    column = np.ones((4, 1), "float32")
-    evaluate(spy, nn.MSELoss(), make_loader(column, column, batch_size=2))
-    assert seen == [False, False]
-    assert spy.scale.grad is None
+@pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES.keys())
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_each_step_has_the_rate_of_a_bare_loop_that_steps_the_schedule_after_the_optimizer(
+    make: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler], accumulate: int
+) -> None:
+    sizes = (4, 4, 4) if accumulate == 1 else (4,) * 5  # three steps an epoch
+    model, rates = network(), []
+    optimizer = sgd(model, momentum=0.9)
+    optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
+    schedule = make(optimizer)
+    fit(
+        model, CLASSES, optimizer, batches(*sizes),
+        epochs=3, schedule=schedule, accumulate=accumulate,
+    )  # fmt: skip
+
+    bare = sgd(network(), momentum=0.9)
+    schedule, expected = make(bare), []
+    for _ in range(9):
+        expected.append(bare.param_groups[0]["lr"])
+        bare.step()
+        schedule.step()
+    assert rates == expected
+    assert len(set(rates)) > 2
+
+
+def test_the_rates_of_a_warm_up_are_those_worked_by_hand() -> None:
+    model, rates = network(), []
+    optimizer = sgd(model, lr=0.8)
+    optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
+    warm_up = lr_scheduler.LambdaLR(optimizer, lambda t: min(1.0, (t + 1) / 4))
+    fit(model, CLASSES, optimizer, batches(4, 4), epochs=3, schedule=warm_up)
+    assert_allclose(rates, [0.2, 0.4, 0.6, 0.8, 0.8, 0.8], rtol=1e-15)
+
+
+def test_a_schedule_that_waits_for_a_plateau_goes_on_by_the_validation_loss_of_each_epoch() -> None:
+    model, rates = network(), []
+    optimizer = sgd(model, lr=3.0)
+    plateau = partial(lr_scheduler.ReduceLROnPlateau, factor=0.5, patience=1)
+
+    def note(run: Run) -> None:
+        rates.append(run.optimizer.param_groups[0]["lr"])
+
+    history = fit(
+        model, CLASSES, optimizer, batches(4, 4), epochs=12,
+        schedule=plateau(optimizer), validation=batches(20, seed=1), callbacks=[note],
+    )  # fmt: skip
+
+    idle = sgd(network(), lr=3.0)
+    schedule, expected = plateau(idle), []
+    for loss in history["validation_loss"]:
+        schedule.step(loss)  # type: ignore[no-untyped-call]
+        expected.append(idle.param_groups[0]["lr"])
+    assert rates == expected
+    assert len(set(rates)) > 2
+
+
+class Told(nn.Module):
+    """A loss that in evaluation mode has the values given, in turn."""
+
+    def __init__(self, model: nn.Module, losses: list[float]) -> None:
+        super().__init__()
+        self.learns = lambda: model.training
+        self.losses = iter([0.0, *losses])  # the first is asked for before the run
+
+    def forward(self, Z: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(Z, y) if self.learns() else torch.tensor(next(self.losses))
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "epochs", "best"),
+    [
+        ([3.0, 2.0, 1.0, 1.5, 1.0, 9.0], 2, 5, 3),  # as low again is no new lowest
+        ([3.0, 2.0, 2.5, 1.0, 9.0, 9.0], 2, 6, 4),
+        ([1.0, 2.0, 3.0], 1, 2, 1),
+        ([3.0, 1.0, 2.0, 2.0], 9, 4, 2),  # ends by itself, and has its best epoch too
+        ([math.nan, 2.0, math.nan, math.inf], 2, 4, 2),
+        ([math.nan, math.nan, 1.0], 2, 2, None),  # nothing was best: the last parameters stay
+    ],
+    ids=str,
+)
+def test_a_run_with_patience_ends_and_has_its_best_epoch(
+    losses: list[float], patience: int, epochs: int, best: int | None
+) -> None:
+    model = every_kind_of_layer()
+    states: list[dict[str, Tensor]] = []
+
+    def keep(run: Run) -> None:
+        states.append({name: tensor.clone() for name, tensor in run.model.state_dict().items()})
+
+    history = fit(
+        model, Told(model, losses), sgd(model), batches(8, 8), epochs=len(losses),
+        validation=batches(4), patience=patience, callbacks=[keep],
+    )  # fmt: skip
+    assert_allclose(history["validation_loss"], losses[:epochs])
+    wanted = states[-1] if best is None else states[best - 1]
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, wanted[name]), name
+    assert wanted["1.num_batches_tracked"] == 2 * (epochs if best is None else best)
+
+
+def test_early_stopping_finds_the_epoch_that_a_bare_loop_finds() -> None:
+    shown, held_out = batches(10, 10), batches(200, seed=1)
+    model, bare = network(), network()
+    adam = torch.optim.Adam(model.parameters(), 0.05)
+    history = fit(model, CLASSES, adam, shown, epochs=200, validation=held_out, patience=4)
+    adam = torch.optim.Adam(bare.parameters(), 0.05)
+    losses: list[float] = []
+    X_val, y_val = held_out[0]
+    while len(losses) < 200:
+        for X, y in shown:
+            adam.zero_grad()
+            F.cross_entropy(bare(X), y).backward()  # type: ignore[no-untyped-call]
+            adam.step()
+        with torch.no_grad():
+            losses.append(F.cross_entropy(bare(X_val), y_val).item())
+        if len(losses) - 1 - int(np.argmin(losses)) == 4:
+            break
+    assert_allclose(history["validation_loss"], losses, rtol=1e-12)
+    assert 5 < len(history) < 200
+    measured = evaluate(model, CLASSES, held_out, device="cpu")
+    assert measured["loss"] == min(history["validation_loss"]) < history["validation_loss"][-1]
+
+
+def test_a_loss_that_is_no_number_is_recorded_and_a_callback_can_end_the_run() -> None:
+    (X, y), model = batches(4)[0], network()
+    X[0, 0] = math.nan
+
+    def diverged(run: Run) -> bool:
+        return not math.isfinite(run.history["train_loss"][-1])
+
+    assert np.isnan(fit(model, CLASSES, sgd(model), [(X, y)], epochs=3)["train_loss"]).all()
+    again = fit(model, CLASSES, sgd(model), [(X, y)], epochs=3, callbacks=[diverged])
+    assert len(again) == 1
+
+
+class Interrupted(nn.CrossEntropyLoss):
+    calls = 0
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002  # PyTorch's name
+        self.calls += 1
+        if self.calls == 7:
+            raise KeyboardInterrupt
+        return super().forward(input, target)
+
+
+def test_what_was_recorded_survives_ctrl_c() -> None:
+    model, history = network(), History(settings={"seed": 0})
+    with pytest.raises(KeyboardInterrupt) as interruption:
+        fit(model, Interrupted(), sgd(model), batches(2, 2, 2), epochs=5, history=history)
+    assert history["epoch"] == [1, 2]
+    assert "stopped after step 6, in epoch 3" in interruption.value.__notes__[0]
 
 
 @pytest.mark.parametrize("use", ["train", "evaluate"])
@@ -144,12 +327,10 @@ def test_every_batch_reaches_the_device(use: str, monkeypatch: pytest.MonkeyPatc
     """The meta device computes nothing, but refuses to mix with the CPU as a GPU does."""
     for module in (training, evaluation):
         monkeypatch.setattr(module, "best_device", lambda device: torch.device("meta"))
-    model, loss = MLP([2, 2]), nn.CrossEntropyLoss(torch.ones(2))
-    loader = make_loader(*moons(8), batch_size=4)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model, loss = network(), nn.CrossEntropyLoss(torch.ones(3, dtype=torch.float64))
     runs: dict[str, Callable[[], object]] = {
-        "train": lambda: fit(model, loss, optimizer, loader, epochs=1),
-        "evaluate": lambda: evaluate(model, loss, loader),
+        "train": lambda: fit(model, loss, sgd(model), batches(4, 4), epochs=1),
+        "evaluate": lambda: evaluate(model, loss, batches(4, 4)),
     }
     with pytest.raises(RuntimeError, match="Cannot copy out of meta tensor"):  # at the very end
         runs[use]()
@@ -157,51 +338,51 @@ def test_every_batch_reaches_the_device(use: str, monkeypatch: pytest.MonkeyPatc
     assert loss.weight.device.type == "meta"
 
 
-def test_what_was_recorded_survives_ctrl_c() -> None:
-    class Interrupted(nn.CrossEntropyLoss):
-        calls = 0
+def test_a_frozen_part_stays_and_a_part_of_the_loss_may_learn_too() -> None:
+    model = every_kind_of_layer()
 
-        def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002  # PyTorch's name
-            self.calls += 1
-            if self.calls == 7:
-                raise KeyboardInterrupt
-            return super().forward(input, target)
+    class Tempered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.log_temperature = nn.Parameter(torch.zeros((), dtype=torch.float64))
 
-    model = MLP([2, 2])
-    history = History(settings={"seed": 0})
-    with pytest.raises(KeyboardInterrupt):
-        fit(
-            model,
-            Interrupted(),
-            torch.optim.SGD(model.parameters(), lr=0.1),
-            make_loader(*moons(6), batch_size=2),
-            epochs=5,
-            history=history,
-        )
-    assert history["epoch"] == [1, 2]
+        def forward(self, Z: Tensor, y: Tensor) -> Tensor:
+            return F.cross_entropy(Z / self.log_temperature.exp(), y)
+
+    loss, last = Tempered(), model[4]
+    before = vector(model[0])
+    learned = [*last.parameters(), *loss.parameters()]
+    fit(model, loss, torch.optim.SGD(learned, lr=0.1), batches(4, 4), epochs=1)
+    assert torch.equal(vector(model[0]), before)
+    assert loss.log_temperature != 0
 
 
-def columns(n: int, shape: tuple[int, ...]) -> Loader:
-    return make_loader(np.zeros((n, 1), "float32"), np.zeros(shape, "float32"), batch_size=2)
+@pytest.fixture
+def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """Let torch.compile trace and differentiate as ever, but write no C++; count its graphs."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    yield torch._dynamo.utils.counters["stats"]
+    torch._dynamo.reset()
 
 
-@pytest.mark.parametrize(
-    ("loss", "loader", "options", "message"),
-    [
-        (nn.MSELoss(), columns(4, (4,)), {}, r"predictions' shape \(2, 1\), got \(2,\)"),
-        (nn.BCEWithLogitsLoss(), columns(4, (4,)), {}, r"shape \(2, 1\), got \(2,\)"),
-        (nn.MSELoss(reduction="sum"), columns(4, (4, 1)), {}, "reduction=\"mean\", got 'sum'"),
-        (nn.MSELoss(), columns(4, (4, 1)), {"epochs": 0}, "epochs of at least 1, got 0"),
-        (nn.MSELoss(), columns(4, (4, 1)), {"device": "tpu"}, "device 'tpu'"),
-    ],
-)
-def test_a_run_that_would_go_wrong_in_silence_is_refused_before_anything_changes(
-    loss: nn.Module, loader: Loader, options: dict[str, Any], message: str
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("make", [network, every_kind_of_layer], ids=["module", "sequential"])
+def test_a_compiled_run_has_the_numbers_and_names_of_one_that_is_not(
+    make: Callable[[], nn.Module], quick_compiler: dict[str, int]
 ) -> None:
-    model = MLP([1, 1])
-    before = nn.utils.parameters_to_vector(model.parameters()).clone()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(ValueError, match=message):
-        fit(model, loss, optimizer, loader, **({"epochs": 1} | options))
-    assert torch.equal(nn.utils.parameters_to_vector(model.parameters()), before)
-    assert all(p.grad is None for p in model.parameters())
+    def run(**options: Any) -> tuple[nn.Module, History]:
+        model = make()
+        torch.manual_seed(1)
+        optimizer = sgd(model, momentum=0.9)
+        return model, fit(
+            model, CLASSES, optimizer, batches(8, 8, 5), epochs=2,
+            validation=batches(6), patience=9, **options,
+        )  # fmt: skip
+
+    (plain, ours), (compiled, theirs) = run(), run(compile=True)
+    assert quick_compiler["unique_graphs"] >= 1, "something was compiled"
+    assert_allclose(ours["train_loss"], theirs["train_loss"], rtol=1e-6)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    assert_allclose(vector(compiled), vector(plain), rtol=0, atol=1e-6)
