@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections import OrderedDict, UserDict, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,6 +124,8 @@ def test_a_cpu_is_described_by_name_memory_and_threads(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.delattr(os, "sysconf")
     assert describe("cpu") == f"cpu: {name}, unknown memory, {level}, 8 threads"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": ""})
+    assert describe("cpu").startswith(f"cpu: {platform.machine()}, ")
 
 
 def test_a_device_that_is_not_there_is_not_described() -> None:

@@ -170,6 +170,7 @@ def test_a_state_that_cannot_be_restored_is_told_and_changes_nothing(
     change: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     other = generators_state() | {"cuda": [], "mps": None}
     seed_all(6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
+import platform
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Number
@@ -125,7 +126,7 @@ def describe(device: str | torch.device | None = None) -> str:
         memory = torch.mps.recommended_max_memory()
         cores = torch.backends.mps.get_core_count()
         return f"mps: {torch.backends.mps.get_name()}, {_gib(memory)}, {cores} cores"
-    name = torch.cpu.get_capabilities()["cpu_name"]
+    name = torch.cpu.get_capabilities()["cpu_name"] or platform.machine()
     vectors = torch.backends.cpu.get_cpu_capability()
     threads = torch.get_num_threads()
     plural = "" if threads == 1 else "s"

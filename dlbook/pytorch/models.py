@@ -37,8 +37,8 @@ class MLP(nn.Module):
     sizes : sequence of int
         Width of the input, of each hidden layer and of the output. Two sizes make a single
         linear layer.
-    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"}
-        What stands between the layers; ReLU, unless another is named.
+    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"}, default "relu"
+        What stands between the layers.
     generator : torch.Generator, optional
         Draws the weights; without it PyTorch's global generator does.
 
@@ -115,7 +115,7 @@ class ConvNet(nn.Module):
         How many logits come out.
     widths : sequence of int, default (16, 32)
         The filters of each stage.
-    normalization : {None, "batch"}
+    normalization : {None, "batch"}, default None
         ``"batch"`` puts batch normalization between convolution and ReLU. The convolutions then
         have no bias: it would be subtracted again with the mean.
     generator : torch.Generator, optional
@@ -200,7 +200,7 @@ class ResidualBlock(nn.Module):
         Channels of X and of Y.
     stride : int, default 1
         2 halves height and width.
-    normalization : {"batch", None}
+    normalization : {"batch", None}, default "batch"
         ``"batch"`` puts batch normalization behind every convolution, which then has no bias.
     zero_last : bool, default False
         Let the branch start at zero, so that the block leads its input on: the gain of its last
@@ -278,7 +278,7 @@ class ResNet(nn.Module):
         The filters of each stage.
     blocks : int, default 1
         Residual blocks a stage.
-    normalization : {"batch", None}
+    normalization : {"batch", None}, default "batch"
         As in ``ResidualBlock``.
     zero_last : bool, default False
         As in ``ResidualBlock``.

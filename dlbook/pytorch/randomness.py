@@ -196,7 +196,7 @@ def _cuda_in_use() -> bool:
 
 
 def _check_devices(state: Mapping[str, Any]) -> None:
-    wanted = len(state["cuda"])
+    wanted = len(state["cuda"] or [])
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted > there:
         raise ValueError(
