@@ -350,6 +350,9 @@ def test_the_global_generators_are_left_as_they_were() -> None:
     def states() -> tuple[Any, ...]:
         return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]  # noqa: NPY002
 
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    torch.manual_seed(1)
     before = states()
     list(loader_of(Dice(), batch_size=2, generator=seeded()))
     assert states() == before

@@ -74,7 +74,16 @@ def test_data_row_numbers_and_batches_are_on_the_device(
     monkeypatch.setattr(resident, "best_device", lambda device: torch.device("meta"))
     batches = DeviceBatches(np.zeros((5, 2)), np.arange(5), 2, generator=seeded())
     assert (batches.X.device.type, batches.y.device.type) == ("meta", "meta")
+    asked: list[str] = []
+    shares = batches.batch_sampler.shares
+
+    def spied(device: torch.device) -> Any:
+        asked.append(device.type)
+        return shares(device)
+
+    monkeypatch.setattr(batches.batch_sampler, "shares", spied)
     shapes = [(X.shape, y.shape, X.device.type, y.device.type) for X, y in batches]
+    assert asked == ["meta"], "the order of an epoch goes to the device in one piece"
     assert shapes == [((m, 2), (m,), "meta", "meta") for m in (2, 2, 1)]
 
 

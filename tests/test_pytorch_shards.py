@@ -248,10 +248,22 @@ def test_a_changed_bit_is_refused_before_a_row_of_its_shard_is_used(
         ShardDataset(folder).check()
 
 
-def test_a_shard_of_another_form_than_the_index_says_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "form", "message"),
+    [
+        (1, {"dtype": "<u8"}, r"expected <u8 of shape \[8\], got <i8 of shape \[8\]"),
+        (0, {"shape": [8, 4]}, r"expected <f4 of shape \[8, 4\], got <f4 of shape \[8, 3\]"),
+    ],
+)
+def test_a_shard_of_another_form_than_the_index_says_is_refused(
+    folder: Path, name: int, form: dict[str, Any], message: str
+) -> None:
     index = folder / "index.json"
-    index.write_text(index.read_text().replace("<i8", "<u8"))
-    with pytest.raises(ValueError, match=r"not the one of index\.json: expected <u8 .* got <i8"):
+    content = json.loads(index.read_text())
+    content["shards"] = content["shards"][:1]
+    content["shards"][0][name] |= form
+    index.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"not the one of index\.json: {message}"):
         ShardDataset(folder).batch([0])
 
 
