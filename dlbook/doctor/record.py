@@ -32,9 +32,13 @@ class ParameterFacts:
     arrivals : int
         How many gradients arrived at it.
     cycles : int
-        How often a first gradient after a step arrived while it was looked at.
+        How many rounds were looked at: from one step of its optimizer to the next.
     kept : int
-        How many of these found the gradient of earlier steps still there.
+        In how many of them no gradient that arrived found the place empty or zero.
+    arrived, fresh : bool
+        Whether in the present round a gradient arrived, and one found the place empty or zero.
+    stepped : bool
+        Whether its optimizer has made a step: the first gradient of all finds nothing to clear.
     """
 
     name: str
@@ -42,6 +46,9 @@ class ParameterFacts:
     arrivals: int = 0
     cycles: int = 0
     kept: int = 0
+    arrived: bool = False
+    fresh: bool = False
+    stepped: bool = False
 
 
 @dataclass

@@ -59,7 +59,6 @@ class Watcher:
         self.record = Record()
         self.every = every
         self.ignore = frozenset(ignore)
-        self._arrived: set[int] = set()
         self._looked_at: dict[Tensor, Tensor] = {}
         self._undo = ExitStack()
 
@@ -142,18 +141,12 @@ class Watcher:
         return before_forward
 
     def _arrival_hook(self, facts: ParameterFacts) -> Callable[[Tensor], None]:
-        key = id(facts.parameter)
-
         def arrives(_gradient: Tensor) -> None:
             facts.arrivals += 1
-            if key in self._arrived:
-                return
-            self._arrived.add(key)
-            steps = self.record.counts["step"]
-            if steps and self._looks(steps):
+            facts.arrived = True
+            if not facts.fresh and self._looks(self.record.counts["step"]):
                 earlier = facts.parameter.grad
-                facts.cycles += 1
-                facts.kept += earlier is not None and bool(earlier.any())
+                facts.fresh = earlier is None or not bool(earlier.any())
 
         return arrives
 
@@ -169,7 +162,7 @@ class Watcher:
         facts = StepFacts(
             number,
             rate=max(float(group.get("lr", 0)) for group in optimizer.param_groups),
-            arrived=bool(self._arrived),
+            arrived=any(facts.arrived for facts in self._facts(optimizer)),
             missing=len(held) - len(gradients),
             zero=sum(not bool(gradient.any()) for gradient in gradients),
             held=len(held),
@@ -179,7 +172,12 @@ class Watcher:
         self._looked_at = {p: p.detach().clone() for p in islice(small, 4)}
 
     def _after_step(self, optimizer: Optimizer, *_: object) -> None:
-        self._arrived -= {id(p) for p in _held(optimizer)}
+        looked = self._looks(self.record.counts["step"] - 1)
+        for facts in self._facts(optimizer):
+            if facts.arrived and facts.stepped and looked:
+                facts.cycles += 1
+                facts.kept += not facts.fresh
+            facts.arrived, facts.fresh, facts.stepped = False, False, True
         if self._looked_at:
             self.record.steps[-1].changed = any(
                 not torch.equal(p, before) for p, before in self._looked_at.items()
@@ -213,6 +211,11 @@ class Watcher:
             original(loss, *args, **kwargs)
 
         return backward
+
+    def _facts(self, optimizer: Optimizer) -> Iterator[ParameterFacts]:
+        """Yield what is known of the parameters that an optimizer holds."""
+        known = self.record.parameters
+        return (known[id(p)] for p in _held(optimizer) if id(p) in known)
 
     def _looks(self, number: int) -> bool:
         return number <= FIRST or number % self.every == 0
