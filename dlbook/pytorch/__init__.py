@@ -10,10 +10,13 @@ from dlbook.pytorch.augmentation import (
     random_shift,
 )
 from dlbook.pytorch.batches import Batches, Rows
+from dlbook.pytorch.callbacks import TensorBoard
 from dlbook.pytorch.data import ArrayDataset, loader_of, make_loader, sampler_of
 from dlbook.pytorch.devices import available_devices, best_device, describe, move
+from dlbook.pytorch.evaluation import evaluate, predict
 from dlbook.pytorch.exchange import load_arrays, save_arrays
 from dlbook.pytorch.models import MLP, ConvNet, ResidualBlock, ResNet
+from dlbook.pytorch.precision import Precision
 from dlbook.pytorch.randomness import (
     deterministic,
     generators_state,
@@ -24,7 +27,7 @@ from dlbook.pytorch.resident import DeviceBatches
 from dlbook.pytorch.shard_files import write_shards
 from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
 from dlbook.pytorch.summaries import LayerSummary, Summary, count_parameters, summary
-from dlbook.pytorch.training import evaluate, fit
+from dlbook.pytorch.training import fit
 
 __all__ = [
     "MLP",
@@ -34,12 +37,14 @@ __all__ = [
     "ConvNet",
     "DeviceBatches",
     "LayerSummary",
+    "Precision",
     "ResNet",
     "ResidualBlock",
     "Rows",
     "ShardBatches",
     "ShardDataset",
     "Summary",
+    "TensorBoard",
     "available_devices",
     "best_device",
     "count_parameters",
@@ -53,6 +58,7 @@ __all__ = [
     "make_loader",
     "make_shard_loader",
     "move",
+    "predict",
     "random_erase",
     "random_flip",
     "random_noise",

@@ -17,7 +17,7 @@ from dlbook.pytorch.distributed import share_out
 from dlbook.pytorch.precision import Amp, Precision
 from dlbook.pytorch.state import Sums
 
-__all__ = ["batch_loss", "evaluate", "predict", "try_out"]
+__all__ = ["evaluate", "predict"]
 
 
 def evaluate(
