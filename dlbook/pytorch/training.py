@@ -67,20 +67,23 @@ def fit(
     model : nn.Module
         The network; it is moved to the device and its parameters change.
     loss : nn.Module
-        Takes predictions and targets, returns their mean loss.
+        Takes predictions and targets, returns their mean loss; it is moved to the device.
     optimizer : torch.optim.Optimizer
         Holds the model's parameters.
     loader : iterable of tuple of Tensor
-        Yields the batches (X, y) of an epoch, as ``make_loader`` makes them.
+        Yields the batches (X, y) of an epoch each time it is read: what ``make_loader`` makes, or
+        a list of batches.
     epochs : int
         How often all examples are shown.
     device : str or torch.device, optional
         As in ``best_device``.
     validation : iterable of tuple of Tensor, optional
-        Examples to measure on after each epoch, and never to learn from.
+        Examples to measure on after each epoch, and never to learn from. The first batch is tried
+        before training, so that what cannot be measured is not found out an epoch later.
     schedule : LRScheduler, optional
         Changes the rate; it goes on by one after each step of the optimizer, not after each epoch,
-        so its times count steps.
+        so its times count steps. ``ReduceLROnPlateau`` alone goes on after each epoch, by the
+        validation loss.
     max_norm : float, optional
         Clip the gradients of each step to this joint length.
     accumulate : int, default 1
@@ -89,7 +92,7 @@ def fit(
     amp : {"bf16", "fp16"}, optional
         Compute the products in 16 bits; see ``Precision``.
     compile : bool or str, default False
-        Compile the network before training; a string is the mode of ``torch.compile``.
+        Train with a compiled form of the network; a string is the mode of ``torch.compile``.
     patience : int, optional
         Stop early: after so many epochs in a row without a new lowest validation loss. Whether the
         run stops early or not, the model then has the parameters of its best epoch.
@@ -112,13 +115,24 @@ def fit(
     ------
     ValueError
         If a number is out of range, the device is not there, the loss does not take the mean,
-        ``patience`` is given without ``validation``, or predictions and targets differ in shape;
-        the message gives what came.
+        optimizer or schedule would change other things than this run's, validation examples are
+        asked for and not given, there is no batch, or predictions and targets do not go together;
+        the message gives what came. No parameter has been changed then, unless a later batch is
+        at fault.
+    TypeError
+        If loss, loaders, batches, inputs or targets are of another kind; the message gives what
+        came.
 
     Notes
     -----
     Under ``torchrun`` each process learns from its share of each batch, and the gradients are
     added up, weighted by examples: the run is that of one process with the whole batches.
+
+    Batch normalization takes its means over each batch, also where several make a step.
+
+    A loss that becomes infinite or NaN is recorded as such and does not end the run; no epoch with
+    such a validation loss is the best. This callback ends it:
+    ``lambda run: not math.isfinite(run.history["train_loss"][-1])``.
 
     Examples
     --------
