@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
+from dlbook.data import load_digits
+from dlbook.metrics import accuracy, predicted_classes
 from dlbook.pytorch.models import MLP, ConvNet, ResidualBlock, ResNet
 
 
@@ -265,3 +270,22 @@ def test_the_smallest_image_is_taken(make: Any) -> None:
     model = make(1, 3).eval()
     least = 4 if make is ConvNet else 1
     assert model(torch.zeros(2, 1, least, least)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("normalization", [None, "batch"])
+@pytest.mark.parametrize("make", [ConvNet, partial(ResNet, widths=(8, 16))])
+def test_networks_for_images_learn_digits(make: Any, normalization: Any) -> None:
+    splits = load_digits(rng=np.random.default_rng(0))
+    X, X_test = (torch.tensor(part.X).reshape(-1, 1, 8, 8) for part in (splits.train, splits.test))
+    y, generator = torch.tensor(splits.train.y), seeded()
+    model = make(1, 10, normalization=normalization, generator=generator)
+    adam = torch.optim.Adam(model.parameters(), lr=0.005)
+    for _ in range(10):
+        for rows in DataLoader(range(len(X)), 64, shuffle=True, generator=generator):  # type: ignore[arg-type]  # row numbers
+            adam.zero_grad()
+            loss: Any = nn.functional.cross_entropy(model(X[rows]), y[rows])
+            loss.backward()
+            adam.step()
+    with torch.no_grad():
+        logits = model.eval()(X_test).numpy()
+    assert accuracy(predicted_classes(logits), splits.test.y) > 0.9
