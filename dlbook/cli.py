@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import dlbook
 from dlbook import runs
 from dlbook.history import History
-from dlbook.tasks import TASKS, Backend, OptimizerName, TaskName
+from dlbook.tasks import TASKS, AmpName, Backend, OptimizerName, PyTorchOptions, TaskName
 
+LAUNCHED = "RANK"  # torchrun's variable: the number of this process among those it started
 FAILED, INTERRUPTED = 1, 130  # the latter is what shells expect where Ctrl-C ended a command
+WITH_PYTORCH: Any = {"rich_help_panel": "With --backend pytorch"}
 
 app = typer.Typer(
     add_completion=False,
@@ -42,11 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         status = app(args=arguments, prog_name="dlbook", standalone_mode=False)
-    except OSError as error:
+    except (OSError, runs.RunError) as error:
         status = FAILED
         _complain(str(error))
     except typer.TyperException as error:
-        status = error.exit_code
+        # torchrun ends all when one fails: no other may fail before the first has spoken.
+        status = error.exit_code if _is_first() else 0
         _complain(error.format_message().replace("Value error, ", ""))  # pydantic's prefix
     sys.exit(status)
 
@@ -65,9 +71,6 @@ def root(
 def train(
     task: Annotated[TaskName, typer.Argument(help="What to learn.", show_default=False)],
     backend: Annotated[Backend, typer.Option(help="By hand, or in PyTorch.")] = "numpy",
-    device: Annotated[
-        str, typer.Option(help="For PyTorch: auto, cpu, cuda, cuda:0, mps.", metavar="NAME")
-    ] = "auto",
     epochs: Annotated[int | None, typer.Option(help="How often all examples are shown.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples in a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
@@ -76,6 +79,29 @@ def train(
         str | None, typer.Option(help='Widths such as 64,64; "" for none.', metavar="WIDTHS")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:0, mps.", metavar="NAME", **WITH_PYTORCH)
+    ] = "auto",
+    amp: Annotated[
+        AmpName | None, typer.Option(help="Products in 16 bits.", **WITH_PYTORCH)
+    ] = None,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Compile the network.", **WITH_PYTORCH)
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep the run in this folder.", metavar="DIR", **WITH_PYTORCH),
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep it every N steps too, not only each epoch.", metavar="N", **WITH_PYTORCH
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where --checkpoint kept the run.", **WITH_PYTORCH),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the results. Default: runs/TASK-BACKEND.", metavar="DIR"),
@@ -85,25 +111,42 @@ def train(
     """Train a network and keep its record, its learning curves and what it has learned.
 
     What is not asked for is chosen by task.
+
+    Under torchrun -m dlbook, PyTorch trains in several processes.
     """
     folder = out or Path("runs") / f"{task}-{backend}"
     history = History()
+    with _one_line_for_bad_options():
+        options = TASKS[task].options(
+            hidden=_widths(task, hidden),
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            optimizer=optimizer,
+            seed=seed,
+        )
+        pytorch = PyTorchOptions(
+            device=device,
+            amp=amp,
+            compile=compile_,
+            checkpoint=checkpoint,
+            every=checkpoint_every,
+            resume=resume,
+        )
+        _check_backend(backend, pytorch)
     try:
-        with _one_line_for_bad_options():
-            options = TASKS[task].options(
-                hidden=_widths(task, hidden),
-                epochs=epochs,
-                batch_size=batch_size,
-                lr=lr,
-                optimizer=optimizer,
-                seed=seed,
-            )
-            _check_device(backend, device)
-            runs.claim(folder, force=force)
-        run = runs.train(task, backend, options, history, device=device)
-        return _finished(run, folder)
+        with ExitStack() as group, _one_line_for_warnings():
+            with _one_line_for_bad_options():
+                pytorch = group.enter_context(runs.processes(backend, pytorch))
+            settings = runs.settings(task, backend, options, pytorch)
+            obstacle = runs.obstacle(settings, folder, pytorch, force=force)
+            if obstacle is None:
+                run = runs.train(task, backend, options, history, pytorch=pytorch)
+        if obstacle is not None:
+            raise BadOptionError(obstacle)
+        return _finished(run, folder) if _is_first() else 0
     except KeyboardInterrupt:
-        return _stopped(history, folder)
+        return _stopped(history, folder, pytorch) if _is_first() else INTERRUPTED
 
 
 def _finished(run: runs.Run, folder: Path) -> int:
@@ -120,13 +163,18 @@ def _finished(run: runs.Run, folder: Path) -> int:
     return 0
 
 
-def _stopped(history: History, folder: Path) -> int:
-    """Keep what was recorded before Ctrl-C."""
+def _stopped(history: History, folder: Path, pytorch: PyTorchOptions) -> int:
+    """Keep what was recorded before Ctrl-C, and say how to go on."""
     if len(history):
-        runs.keep(folder, history)
-        _complain(f"stopped after epoch {len(history)}: record and curves are in {folder}")
+        with _uninterrupted():
+            runs.keep(folder, history)
+        message = f"stopped after epoch {len(history)}: record and curves are in {folder}"
     else:
-        _complain("stopped before the first epoch ended: nothing was recorded")
+        message = "stopped before the first epoch ended: nothing was recorded"
+    newest = runs.newest_checkpoint(pytorch)
+    _complain(
+        message + (f"; the same command with --resume goes on from {newest}" if newest else "")
+    )
     return INTERRUPTED
 
 
@@ -151,13 +199,35 @@ def _widths(task: TaskName, text: str | None) -> tuple[int, ...] | None:
         raise ValueError(f"--hidden takes widths such as 64,64, got {text!r}") from None
 
 
-def _check_device(backend: Backend, device: str) -> None:
-    if backend == "pytorch":
-        from dlbook.pytorch import best_device
+def _check_backend(backend: Backend, pytorch: PyTorchOptions) -> None:
+    """Refuse what only PyTorch can do where NumPy was asked for."""
+    if backend == "numpy":
+        pytorch.refuse()
+        if LAUNCHED in os.environ:
+            raise ValueError("torchrun needs --backend pytorch: NumPy trains in one process")
 
-        best_device(device)
-    elif device not in ("auto", "cpu"):
-        raise ValueError(f"--device {device} needs --backend pytorch: NumPy computes on the CPU")
+
+@contextmanager
+def _one_line_for_warnings() -> Iterator[None]:
+    """Show what the package warns of as it shows what went wrong."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: Any = None,
+            line: str | None = None,
+        ) -> None:
+            if Path(dlbook.__file__).parent in Path(filename).parents:
+                _complain(str(message))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def _show(title: str, measures: dict[str, str]) -> None:
@@ -170,7 +240,22 @@ def _show(title: str, measures: dict[str, str]) -> None:
     Console().print(table)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Finish what Ctrl-C asked for: under torchrun it comes twice, once from there."""
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+
+def _is_first() -> bool:
+    """Tell whether this process speaks and writes for all that torchrun started beside it."""
+    return os.environ.get(LAUNCHED, "0") == "0"
+
+
 def _complain(message: str) -> None:
     """Write one line to standard error."""
-    if message:
+    if message and _is_first():
         typer.echo(f"dlbook: {' '.join(message.split())}", err=True)

@@ -8,15 +8,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from dlbook.data import Splits
 
-__all__ = ["TASKS", "Backend", "OptimizerName", "Options", "Task", "TaskName"]
+__all__ = [
+    "TASKS",
+    "AmpName",
+    "Backend",
+    "OptimizerName",
+    "Options",
+    "PyTorchOptions",
+    "Task",
+    "TaskName",
+]
 
 TaskName = Literal["delivery", "blobs", "moons", "digits"]
 Backend = Literal["numpy", "pytorch"]
 OptimizerName = Literal["sgd", "adam"]
+AmpName = Literal["bf16", "fp16"]
 LossName = Literal["mse", "binary_cross_entropy_with_logits", "cross_entropy"]
 WIDEST = 10_000  # the weights between two such layers take 400 MB
 
@@ -68,6 +80,75 @@ class Options:
             raise ValueError(f"lr, the rate, must be above 0 and finite, got {self.lr:g}")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be from 0 up and below 2**63, got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyTorchOptions:
+    """How PyTorch computes, and where it keeps the run.
+
+    Parameters
+    ----------
+    device : str, default "auto"
+        As in ``dlbook.pytorch.best_device``.
+    amp : {"bf16", "fp16"}, optional
+        Compute the products in 16 bits.
+    compile : bool, default False
+        Compile the network.
+    checkpoint : Path, optional
+        Folder that keeps the run at the end of each epoch.
+    every : int, optional
+        Keep it after so many steps too; from 1.
+    resume : bool, default False
+        Go on where the folder's newest checkpoint stands.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, or needs another; the message names it.
+
+    Examples
+    --------
+    >>> PyTorchOptions(resume=True)
+    Traceback (most recent call last):
+    ValueError: --resume needs --checkpoint DIR, the folder that keeps the run
+    """
+
+    device: str = "auto"
+    amp: AmpName | None = None
+    compile: bool = False
+    checkpoint: Path | None = None
+    every: int | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.every is not None and self.every < 1:
+            raise ValueError(f"checkpoint-every must be 1 or more, got {self.every}")
+        if self.checkpoint is None and (self.resume or self.every is not None):
+            option = "--resume" if self.resume else "--checkpoint-every"
+            raise ValueError(f"{option} needs --checkpoint DIR, the folder that keeps the run")
+
+    def refuse(self) -> None:
+        """Refuse what NumPy cannot do.
+
+        Raises
+        ------
+        ValueError
+            If anything but the CPU and the defaults was asked for; the message names it.
+
+        Examples
+        --------
+        >>> PyTorchOptions(amp="bf16").refuse()
+        Traceback (most recent call last):
+        ValueError: --amp bf16 needs --backend pytorch
+        """
+        asked = {
+            f"--device {self.device}": self.device not in ("auto", "cpu"),
+            f"--amp {self.amp}": self.amp is not None,
+            "--compile": self.compile,
+            "--checkpoint": self.checkpoint is not None,
+        }
+        if unusable := [option for option, given in asked.items() if given]:
+            raise ValueError(f"{unusable[0]} needs --backend pytorch")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import pytest
 import dlbook
 from dlbook import cli, runs
 from dlbook.history import History
+from dlbook.runs import folder
 
 CURVES = {"history.json", "learning-curves.png", "learning-curves.svg"}
 
@@ -22,7 +23,6 @@ CURVES = {"history.json", "learning-curves.png", "learning-curves.svg"}
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DLBOOK_DEVICE", raising=False)
 
 
 def dlbook_command(*arguments: str) -> int:
@@ -123,6 +123,14 @@ def test_a_diverging_run_says_so_in_one_line(capsys: pytest.CaptureFixture[str])
         ("train moons --out file/below", "cannot write to file/below: Not a directory"),
         ("train moons --out file", "cannot write to file: File exists"),
         ("train moons --device cuda", "--device cuda needs --backend pytorch"),
+        ("train moons --amp bf16", "--amp bf16 needs --backend pytorch"),
+        ("train moons --compile", "--compile needs --backend pytorch"),
+        ("train moons --checkpoint c", "--checkpoint needs --backend pytorch"),
+        ("train moons --backend pytorch --amp fp8", "'fp8' is not one of 'bf16', 'fp16'."),
+        ("train moons --backend pytorch --resume", "--resume needs --checkpoint DIR, the folder"),
+        ("train moons --checkpoint-every 9", "--checkpoint-every needs --checkpoint DIR"),
+        ("train moons --checkpoint c --checkpoint-every 0", "checkpoint-every must be 1 or more"),
+        ("train moons --backend pytorch --checkpoint file", "cannot write to file: File exists"),
         ("train moons --speed 3", "No such option: --speed"),
         ("train moons extra", "Got unexpected extra argument"),
     ],
@@ -143,6 +151,7 @@ def test_a_bad_option_gets_one_clear_line_and_leaves_nothing(
 def test_a_missing_device_is_answered_with_what_there_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("DLBOOK_DEVICE", raising=False)
     arguments = ["train", "moons", "--backend", "pytorch"]
     assert dlbook_command(*arguments, "--device", "tpu") == 2
     message = r"dlbook: device 'tpu' \({}\) is not available: this machine has .*cpu\n"
@@ -159,7 +168,7 @@ def test_a_write_that_fails_in_the_end_gets_one_line(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs, "write_atomically", full)
+    monkeypatch.setattr(folder, "write_atomically", full)
     assert dlbook_command("train", "delivery") == 1
     assert capsys.readouterr().err == "dlbook: [Errno 28] No space left on device\n"
 

@@ -11,14 +11,15 @@ from numpy.testing import assert_allclose
 from dlbook import runs
 from dlbook.history import History
 from dlbook.metrics import accuracy, predicted_classes
-from dlbook.tasks import TASKS, Backend, TaskName
+from dlbook.tasks import TASKS, Backend, PyTorchOptions, TaskName
 
 BACKENDS = get_args(Backend)
 
 
 def train(task: TaskName, backend: Backend, **asked: Any) -> runs.Run:
     options = TASKS[task].options(**asked)
-    return runs.train(task, backend, options, History(), device="cpu", progress=False)
+    pytorch = PyTorchOptions(device="cpu")
+    return runs.train(task, backend, options, History(), pytorch=pytorch, progress=False)
 
 
 def test_every_task_that_can_be_named_is_there() -> None:
@@ -82,7 +83,10 @@ def test_the_record_tells_how_the_run_was_made() -> None:
     assert settings == {
         "task": "moons",
         "backend": "pytorch",
+        "amp": None,
         "device": "cpu",
+        "compile": False,
+        "processes": 1,
         "hidden": [4],
         "epochs": 1,
         "batch_size": 32,

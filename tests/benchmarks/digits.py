@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 from dlbook import runs
 from dlbook.history import History
 from dlbook.metrics import accuracy, predicted_classes
-from dlbook.tasks import TASKS, Backend, Options
+from dlbook.tasks import TASKS, Backend, Options, PyTorchOptions
 from tests.benchmarks.recording import record
 
 COMMAND = "python3 run.py bench"
@@ -56,7 +56,8 @@ def compare() -> dict[str, Any]:
 
 
 def _ours(backend: Backend, options: Options) -> tuple[float, float]:
-    run = runs.train("digits", backend, options, History(), device="cpu", progress=False)
+    pytorch = PyTorchOptions(device="cpu")
+    run = runs.train("digits", backend, options, History(), pytorch=pytorch, progress=False)
     X, y = run.data.test
     return accuracy(predicted_classes(run.predict(X)), y), sum(run.history["seconds"])
 
