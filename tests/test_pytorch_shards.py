@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
@@ -26,6 +26,7 @@ from dlbook.pytorch.shard_files import write_shards
 from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
 from tests.loading import same, seeded, table, with_workers
 
+on_disk = settings(max_examples=25, derandomize=True, deadline=None, database=None)
 shard_sizes = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 seeds = st.none() | st.integers(0, 99)
 
@@ -45,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
 # Writing
 
 
+@on_disk
 @given(
     lengths=st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any),
     rows=st.integers(1, 12),
@@ -135,6 +137,7 @@ def test_writing_that_was_interrupted_leaves_nothing_or_what_is_refused(folder: 
 # Reading
 
 
+@on_disk
 @given(sizes=shard_sizes, rows=st.lists(st.integers(0, 19), max_size=30))
 def test_a_batch_is_gathered_from_any_shards_in_its_own_order(
     sizes: list[int], rows: list[int]
@@ -267,13 +270,14 @@ def test_a_shard_of_another_form_than_the_index_says_is_refused(
         ShardDataset(folder).batch([0])
 
 
-def test_sound_shards_pass_the_check_and_are_not_checked_again(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("read_first", [ShardDataset.check, lambda data: data.batch(range(20))])
+def test_the_content_of_a_sound_shard_is_checked_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, read_first: Callable[[ShardDataset], Any]
 ) -> None:
     dataset = ShardDataset(folder)
-    dataset.check()
+    read_first(dataset)
     monkeypatch.setattr("hashlib.file_digest", None)
-    dataset.batch(range(20))
+    assert dataset.batch(range(20))[1].tolist() == list(range(20))
 
 
 # The order
