@@ -230,6 +230,22 @@ def test_batches_are_the_same_for_any_number_of_workers_augmentation_included() 
         assert same(loader, epochs[0][1][4:]), "going on in the middle, augmentation included"
 
 
+def test_workers_that_are_not_forked_can_be_sent_what_they_need() -> None:
+    """As on Windows and macOS, and on Linux from Python 3.14 on."""
+    X, y = table()
+    loaders: list[DataLoader[Any]] = [
+        make_loader(X, y, batch_size=3, generator=seeded(), augment=noisy),
+        loader_of(ArrayDataset(X, y), batch_size=3, generator=seeded()),
+    ]
+    for loader in loaders:
+        needed: Any = (loader.dataset, loader.collate_fn, Rows([4, 2], key=(1, 0, 0, 0)))
+        here, there = (
+            collate(dataset.__getitems__(rows))
+            for dataset, collate, rows in (needed, pickle.loads(pickle.dumps(needed)))
+        )
+        assert same([here], [there])
+
+
 def test_augmentation_changes_shuffled_batches_and_leaves_rows_read_alone() -> None:
     X, y = table()
     dataset = ArrayDataset(X, y, augment=noisy)
