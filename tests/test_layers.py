@@ -157,6 +157,7 @@ EVERY_KIND: list[tuple[Layer, torch.nn.Module, tuple[int, ...]]] = [
     (layers.MaxPool2d(3, stride=1), torch.nn.MaxPool2d(3, stride=1), (2, 3, 5, 4)),
     (layers.AvgPool2d(), torch.nn.AvgPool2d(2), (2, 3, 5, 4)),
     (layers.AvgPool2d(2, stride=1), torch.nn.AvgPool2d(2, stride=1), (2, 3, 5, 4)),
+    (layers.AvgPool2d(3, stride=2), torch.nn.AvgPool2d(3, stride=2), (2, 3, 5, 4)),
     (layers.Flatten(), torch.nn.Flatten(), (2, 3, 5, 4)),
     (layers.BatchNorm1d(3, **f64), torch.nn.BatchNorm1d(3), (5, 3)),
     (
@@ -295,6 +296,27 @@ def test_dropout_leaves_out_in_training_alone_and_goes_back_the_same_way() -> No
     assert (layer.forward(X, training=True) != Z).any()
 
 
+def test_a_sequence_is_out_of_training_unless_told_otherwise() -> None:
+    model, X = Sequential(layers.Dropout(0.5, rng=rng())), np.ones((20, 10))
+    assert_array_equal(model.forward(X), X)
+    assert (model.forward(X, training=True) == 0).any()
+
+
+def test_a_sequence_has_the_buffers_of_its_layers_in_their_order() -> None:
+    first, second = layers.BatchNorm1d(2), layers.BatchNorm1d(3)
+    buffers = Sequential(first, ReLU(), Sequential(second)).buffers
+    assert [id(b) for b in buffers] == [id(b) for b in [*first.buffers, *second.buffers]]
+    assert [b.size for b in buffers[:2]] == [2, 2]
+
+
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d", "LayerNorm"])
+def test_a_norm_starts_as_pytorchs_does(kind: str) -> None:
+    ours, theirs = getattr(layers, kind)(3).state_dict(), getattr(torch.nn, kind)(3).state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        assert_array_equal(array, theirs[name].numpy(), strict=True, err_msg=name)
+
+
 def test_batch_norm_in_evaluation_leaves_its_statistics_alone() -> None:
     layer = layers.BatchNorm1d(2, **f64)
     before = layer.state_dict()
@@ -330,7 +352,8 @@ def test_a_convolutions_filters_start_as_wide_as_its_initialization_says() -> No
         (lambda: layers.MaxPool2d(0), "expected size of at least 1, got 0"),
         (lambda: layers.AvgPool2d(2, stride=0), "expected stride of at least 1, got 0"),
         (lambda: layers.BatchNorm1d(0), "expected d of at least 1, got 0"),
-        (lambda: layers.BatchNorm1d(2, momentum=2), "expected momentum from 0 up and below 1"),
+        (lambda: layers.BatchNorm1d(2, momentum=1), "expected momentum from 0 up and below 1"),
+        (lambda: layers.BatchNorm1d(2, momentum=-0.5), "expected momentum from 0 up and below 1"),
         (lambda: layers.BatchNorm2d(2, eps=0), "expected eps from"),
         (lambda: layers.LayerNorm(2, eps=-1), "expected eps from"),
         (lambda: layers.Dropout(1.0, rng=rng()), "expected p from 0 up and below 1, got 1.0"),

@@ -113,6 +113,12 @@ def test_statistics_that_are_given_make_rows_independent_of_each_other() -> None
     assert_array_equal(alone, whole[:1])
 
 
+def test_a_feature_without_variance_is_divided_by_the_root_of_eps() -> None:
+    X = np.array([[3.0, 5.0]])
+    Z, _ = fixed_norm_forward(X, *unit(2), np.array([1.0, 1.0]), np.array([0.0, 3.96]), eps=0.04)
+    assert_allclose(Z, [[2 / 0.2, 4 / 2.0]], rtol=1e-12)
+
+
 def test_constant_features_become_beta() -> None:
     Z, cache = batch_norm_forward(np.full((4, 2), 3.0), np.ones(2), np.array([5.0, -1.0]))
     assert_array_equal(Z, [[5, -1]] * 4)
@@ -132,6 +138,12 @@ def test_constant_features_become_beta() -> None:
         (lambda X: running_statistics(X[:1], *unit(3)), "at least two entries"),
         (lambda X: running_statistics(X, *unit(2)), r"expected X of shape \(n, 2\)"),
         (lambda X: running_statistics(X, *unit(3), momentum=1.5), "momentum .* got 1.5"),
+        (lambda X: running_statistics(X, *unit(3), momentum=1.0), "momentum .* got 1.0"),
+        (lambda X: running_statistics(X, *unit(3), momentum=-0.5), "momentum .* got -0.5"),
+        (
+            lambda X: fixed_norm_forward(X, *unit(3), np.zeros(3), np.array([1.0, -2.0, 3.0])),
+            r"expected variances from 0 up, got -2\.0",
+        ),
     ],
 )
 def test_what_cannot_be_normalized_is_told(call: Any, told: str) -> None:

@@ -107,6 +107,33 @@ def test_defaults_are_those_of_torch_optim(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_defaults_of_the_derivation_are_those_of_torch_optim(kind: Any) -> None:
+    update, _ = DERIVED[kind]
+    theirs = inspect.signature(getattr(torch.optim, kind.__name__)).parameters
+    ours = inspect.signature(update).parameters.values()
+    given = {p.name: p.default for p in ours if p.default is not inspect.Parameter.empty}
+    assert given == {name: theirs[name].default for name in given}
+    assert "weight_decay" in given
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_array_of_a_derivation_has_the_shape_and_dtype_of_the_others(kind: Any) -> None:
+    update, states = DERIVED[kind]
+    numbered = {"t": 1} if kind in (Adam, AdamW) else {}
+    spoils: list[tuple[Any, type[Exception]]] = [
+        (lambda array: array[:2], ValueError),
+        (lambda array: array.astype(np.float32), TypeError),
+        (lambda array: array.tolist(), TypeError),
+    ]
+    for place in range(2 + states):
+        for spoil, error in spoils:
+            arrays = [np.ones(3) for _ in range(2 + states)]
+            arrays[place] = spoil(arrays[place])
+            with pytest.raises(error, match="expected"):
+                update(*arrays, lr=0.1, **numbered)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_copied_or_pickled_optimizer_goes_on_as_the_first_would(kind: Any) -> None:
     rng = np.random.default_rng(0)
     optimizer = kind([rng.normal(size=shape) for shape in SHAPES], lr=0.1)
@@ -159,6 +186,32 @@ def test_blocks_hold_every_number_once_and_are_not_larger_than_asked() -> None:
     for block, numbers in zip(cut, gathered, strict=True):
         block.subtract(numbers, parameters)
     assert all(not w.any() for w in parameters)
+
+
+def test_a_block_is_filled_to_the_last_number_and_holds_65536_unless_told_otherwise() -> None:
+    halves = [np.ones(3), np.ones(3), np.ones(1)]
+    assert [block.size for block in blocks.cut(halves, states=0, capacity=6)] == [6, 1]
+    assert [block.size for block in blocks.cut([np.ones(65_537)], states=0)] == [65_536, 1]
+
+
+def test_a_block_ends_where_the_dtype_changes_and_not_before() -> None:
+    kinds = [np.float64, np.float32, np.float32, np.float64, np.float64]
+    cut = blocks.cut([np.ones(2, kind) for kind in kinds], states=1)
+    assert [(block.dtype.itemsize, block.size) for block in cut] == [(8, 2), (4, 4), (8, 4)]
+    assert [block.states[0].dtype for block in cut] == [np.float64, np.float32, np.float64]
+
+
+def test_a_block_is_a_view_of_one_parameter_or_written_where_it_is_told() -> None:
+    room = np.zeros(9)
+    alone, both = np.arange(6.0), [np.arange(3.0), np.arange(3.0)]
+    (block,) = blocks.cut([alone], states=0)
+    assert np.shares_memory(block.gather([alone], out=room), alone)
+    W = np.ones((4, 3))
+    for rows in blocks.cut([W], states=0, capacity=7):
+        assert np.shares_memory(rows.gather([W], out=room), W), "rows of one parameter lie together"
+    (block,) = blocks.cut(both, states=0)
+    assert np.shares_memory(block.gather(both, out=room), room)
+    assert_array_equal(room, [0, 1, 2, 0, 1, 2, 0, 0, 0])
 
 
 def test_a_row_longer_than_a_block_stays_together() -> None:

@@ -5,9 +5,9 @@ imports PyTorch anew for each, which took 2.8 s of processor time a mutant of ``
 0.6 s here, where a process that has imported NumPy, PyTorch and pytest forks. It runs in a copy of
 the tree, so the working tree never holds a mistake.
 
-A mutant meets the tests of its own module, the quickest first: ``tests/test_<name>.py``, its
-doctests, its cases in the contract and in the parity with PyTorch. The first failure ends it; so
-does processor time, where it made a loop endless.
+A mutant meets the tests of its own module, the quickest first: ``tests/test_<name>.py`` and its
+doctests, and if it lives, its cases in the contract and in the parity with PyTorch. The first
+failure ends it; so does processor time, where it made a loop endless.
 """
 
 from __future__ import annotations
@@ -53,15 +53,16 @@ OPTIONS = ["-x", "-q", "--noconftest", "--tb=line", "--assert=plain", "-p", "no:
 OPTIONS += ["-p", "no:logging", "-o", "faulthandler_timeout=0"]
 SLACK = 10.0  # seconds of processor time beyond five times what the tests take
 NEVER = 300  # seconds by the clock after which a mutant is stopped, whatever it waits for
+NO_TESTS = 5  # what pytest returns if it finds none
 LOG, TIMES = "tests.log", "times.json"
 NOTHING: Outcome = {"mutants": 0, "killed": 0, "timeouts": 0, "survivors": []}
 
 
-def tests_of(module: str, root: Path) -> list[str]:
-    """Return the tests that a mutant of a module meets."""
+def tests_of(module: str, root: Path) -> tuple[list[str], list[str]]:
+    """Return the tests that a mutant of a module meets first, and those it meets if it lives."""
     names = [OWN.get(part, part) for part in module.split("/")]
     own = [f"tests/test_{name}.py" for name in names if (root / f"tests/test_{name}.py").is_file()]
-    return [f"{PACKAGE}/{module}.py", *own, *CASES]
+    return [f"{PACKAGE}/{module}.py", *own], [*CASES]
 
 
 class OfModule:
@@ -145,21 +146,23 @@ def outcomes(module: str, lived: list[str], report: Callable[[str], None] = prin
     """Try the mutants of a module of the tree in the current folder: all, or those that lived."""
     path = Path(PACKAGE) / f"{module}.py"
     source = path.read_text(encoding="utf-8")
-    pytest, tests = warm(), tests_of(module, Path.cwd())
+    pytest, stages = warm(), []
 
-    def run(seconds: float) -> tuple[int, float]:
+    def run(tests: list[str], seconds: float) -> tuple[int, float]:
         return forked(lambda: pytest([*OPTIONS, *tests], [OfModule(module)]), seconds)
 
-    status, seconds = run(NEVER)
-    if status != 0:
-        told = Path(LOG).read_text(encoding="utf-8")
-        raise SystemExit(f"{module}: the tests fail without any mistake ({status})\n{told}")
+    for tests in tests_of(module, Path.cwd()):
+        status, seconds = run(tests, NEVER)
+        if status not in (0, NO_TESTS):
+            told = Path(LOG).read_text(encoding="utf-8")
+            raise SystemExit(f"{module}: the tests fail without any mistake ({status})\n{told}")
+        stages += [] if status else [(tests, 5 * seconds + SLACK)]
     sys.dont_write_bytecode = True
     found: Outcome = {**NOTHING, "survivors": []}
     for number, mutant in enumerate(mutants(source), start=1):
         if not lived or mutant.name in lived:
             plant(path, mutant, number)
-            stopped, _ = run(5 * seconds + SLACK)
+            stopped = next((s for stage in stages if (s := run(*stage)[0])), 0)
             report(f"{number}: {mutant.name}: {stopped or 'lives'}")
             count(found, mutant, stopped)
     path.write_text(source, encoding="utf-8")

@@ -16,9 +16,27 @@ KILLED = 0.90
 Outcome = dict[str, Any]
 DEFAULT = "what is left out is what Python does by default"
 LENGTHS = "the lengths cannot differ: strict only says so"
+BOUND = "the bound only keeps exp from overflowing where its value is not taken"
 REASONS: dict[str, dict[str, str]] = {
     "activations/bounded": {
         "sigmoid: Z >= 0 → Z > 0": "equivalent: both forms give exactly 1/2 at 0",
+    },
+    "activations/rectifiers": {
+        "elu: np.minimum(Z, 0) → np.minimum(Z, 1)": BOUND,
+        "elu: Z > 0 → Z >= 0": "equivalent: both forms give 0 at 0",
+        "elu_backward: np.minimum(Z, 0) → np.minimum(Z, 1)": BOUND,
+    },
+    "blocks": {
+        "Block.gather: found[0] → found[-1]": "there is one entry",
+        "cut: -1 → -0": "no group is empty once it has been begun",
+        "cut: groups[-1][0] → groups[-1][-1]": "a group has one dtype",
+        "cut: group[0] → group[-1]": "a group has one dtype",
+        "_rows: w.size <= capacity → w.size < capacity": (
+            "an array as large as a block is cut into one part, all its rows"
+        ),
+        "_rows: w.ndim == 0 → w.ndim == -1": (
+            "an array without axes holds one number, which fits any block"
+        ),
     },
     "dropout": {
         "dropout_forward: rng.random(X.shape) >= p → rng.random(X.shape) > p": (
