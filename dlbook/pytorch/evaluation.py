@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dlbook.arguments import check_whole
 from dlbook.pytorch.checks import check_batch, check_loss, check_targets
 from dlbook.pytorch.data import Batch
-from dlbook.pytorch.devices import best_device
+from dlbook.pytorch.devices import best_device, move
 from dlbook.pytorch.distributed import share_out
 from dlbook.pytorch.precision import Amp, Precision
 from dlbook.pytorch.state import Sums
@@ -185,7 +185,7 @@ def batch_loss(
     X, y = batch
     Z = _outputs(network, X, precision)
     check_targets(loss, Z, y)
-    y = y.to(precision.device)
+    y = _moved(y, precision.device)
     with precision.autocast():
         mean: Tensor = loss(Z, y) if len(y) else 0 * Z.sum()
     wide = torch.float32 if Z.device.type == "mps" else torch.float64  # MPS has no float64
@@ -247,18 +247,26 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 def _outputs(network: nn.Module, X: Tensor, precision: Precision) -> Tensor:
     """Compute the outputs for inputs that come from anywhere."""
-    X = X.to(precision.device)
+    X = _moved(X, precision.device)
     try:
         with precision.autocast():
             Z: Tensor = network(X)
     except RuntimeError as error:
-        dtype = next((p.dtype for p in network.parameters()), X.dtype)
-        if X.dtype != dtype:
-            raise TypeError(
-                f"expected X in {dtype}, as the network's parameters are, got {X.dtype}"
-            ) from error
-        raise
+        found, wanted = (
+            getattr(X, "dtype", None),
+            next((p.dtype for p in network.parameters()), None),
+        )
+        if found == wanted or "type" not in str(error):
+            raise
+        raise TypeError(
+            f"expected X in {wanted}, as the network's parameters are, got {found}"
+        ) from error
     return Z
+
+
+def _moved(part: Tensor, device: torch.device) -> Tensor:
+    """Bring a part of a batch to the device, without waiting where a GPU keeps the order."""
+    return move(part, device, non_blocking=device.type == "cuda")
 
 
 def _right(loss: nn.Module, Z: Tensor, y: Tensor) -> Tensor | None:
