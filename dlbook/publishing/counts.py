@@ -19,6 +19,7 @@ from dlbook.publishing import (
     quiz,
     results,
     sources,
+    statements,
 )
 from dlbook.publishing.book import Book, Page
 from dlbook.publishing.errors import BookError, UnplacedError
@@ -47,6 +48,7 @@ def counts(book: Book) -> list[Count]:
         count_sessions,
         count_figures,
         count_equations,
+        count_statements,
         count_parity,
         count_gradients,
         count_shapes,
@@ -177,6 +179,24 @@ def _proofs(book: Book, page: Page) -> list[equations.EquationCheck]:
     known = equations.checks(book, page.module)
     shown = equations.equations(page).values()
     return [known[e.id] for e in shown if e.id in known and not e.exempt]
+
+
+def count_statements(book: Book) -> Count:
+    """Count what docstrings of the hand-written half state, and what of it no proof repeats."""
+    found = set(statements.statements(book))
+    stated = sorted(found - set(statements.NO_EQUATIONS))
+    repeated = statements.repeated(book)
+    return Count(
+        "Every formula of a docstring is proved",
+        _number(len(stated), "statement") + " in docstrings",
+        tuple(f"{name}: {text}" for name, text in stated if text not in repeated),
+        "the tests: the proof repeats the words, and compares 100 numbers or more",
+        tuple(
+            f"{one.name}: {one.text} ({reason})"
+            for one, reason in statements.NO_EQUATIONS.items()
+            if one in found
+        ),
+    )
 
 
 def count_parity(book: Book) -> Count:

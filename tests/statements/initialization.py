@@ -219,7 +219,7 @@ def same_spread(ours: Array, theirs: torch.Tensor) -> tuple[float, float]:
     "√2 it is ``he_normal``.",
 )
 def lecun_as_he(rng: Generator) -> Pairs:
-    torch.manual_seed(0)
+    draws = torch.Generator().manual_seed(0)
     for seed in range(50):
         d_in, d_out = (int(d) for d in rng.integers(20, 90, size=2))
         one, other = np.random.default_rng(seed), np.random.default_rng(seed)
@@ -228,9 +228,17 @@ def lecun_as_he(rng: Generator) -> Pairs:
         for name in ("linear", "tanh", "relu"):
             gain = initialization.calculate_gain(name)
             W = initialization.lecun_normal(d_in, d_out, gain=gain, rng=rng, dtype=np.float64)
-            yield same_spread(
-                W, torch.nn.init.kaiming_normal_(torch.empty(d_out, d_in), nonlinearity=name)
-            )
+            tensor = torch.empty(d_out, d_in)
+            torch.nn.init.kaiming_normal_(tensor, nonlinearity=name, generator=draws)
+            yield same_spread(W, tensor)
+
+
+def linear_of_torch(d_in: int, d_out: int, seed: int) -> Array:
+    """Return the weights that ``torch.nn.Linear`` starts with; it draws from the global state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        weights: Array = torch.nn.Linear(d_in, d_out).weight.detach().double().numpy()
+    return weights
 
 
 @states(
@@ -238,19 +246,17 @@ def lecun_as_he(rng: Generator) -> Pairs:
     "The weights of ``torch.nn.Linear`` start with a gain of √(1/3).",
 )
 def gain_of_torch(rng: Generator) -> Pairs:
-    torch.manual_seed(1)
     for d_in, d_out in rng.integers(30, 90, size=(50, 2)).tolist():
         W = initialization.lecun_uniform(d_in, d_out, gain=(1 / 3) ** 0.5, rng=rng)
-        theirs = torch.nn.Linear(d_in, d_out).weight.detach().double().numpy()
+        theirs = linear_of_torch(d_in, d_out, seed=int(rng.integers(2**31)))
         yield that(uniform(W.astype(float) * d_in**0.5 * (1 - 1e-6)))
         yield that(uniform(theirs * d_in**0.5 * (1 - 1e-6)))
 
 
 @states(initialization.he_uniform, "``torch.nn.Linear`` starts narrower, with a = √(1 / d_in).")
 def narrower_in_torch(rng: Generator) -> Pairs:
-    torch.manual_seed(2)
     for d_in, d_out in rng.integers(30, 90, size=(50, 2)).tolist():
-        theirs = torch.nn.Linear(d_in, d_out).weight.detach().double().numpy()
+        theirs = linear_of_torch(d_in, d_out, seed=int(rng.integers(2**31)))
         yield that(uniform(theirs / (1 / d_in) ** 0.5 * (1 - 1e-6)))
         W = initialization.he_uniform(d_in, d_out, rng=rng)
         yield that(np.abs(theirs).max() < np.abs(W).max())
@@ -298,13 +304,14 @@ def mean_squares(rng: Generator) -> Pairs:
     "takes c_out · size², and this layer c_out.",
 )
 def filters(rng: Generator) -> Pairs:
-    torch.manual_seed(3)
+    draws = torch.Generator().manual_seed(3)
     for c_in, c_out in rng.integers(15, 30, size=(100, 2)).tolist():
         size = 3
         W = layers.Conv2d(
             c_in, c_out, size, rng=rng, initialization=initialization.xavier_normal
         ).W.astype(float)
-        theirs = torch.nn.init.xavier_normal_(torch.empty(c_out, c_in, size, size)).double()
+        tensor = torch.empty(c_out, c_in, size, size)
+        theirs = torch.nn.init.xavier_normal_(tensor, generator=draws).double()
         scaled = W * ((c_in * size**2 + c_out) / 2) ** 0.5
         yield that(abs((scaled**2).mean() - 1) < 5 * (2 / W.size) ** 0.5)
         in_torch = theirs * ((c_in + c_out) * size**2 / 2) ** 0.5

@@ -17,14 +17,6 @@ from tests.statements import Statement, states, that
 from tests.statements.formulas import gradient
 
 EPS = 1e-5
-BACKWARD = (
-    "dX̂ = γ dZ, and dX = (dX̂ − mean(dX̂) − X̂ mean(dX̂ ∘ X̂)) / √(σ² + ε), where the means are those "
-    "of a {}; dγ_j = Σ_i dZ_ij X̂_ij and dβ_j = Σ_i dZ_ij"
-)
-OF_LAYER = (
-    " = γ_j ({} − μ_j) / √(σ²_j + ε) + β_j, in training with mean and variance of the batch, "
-    "otherwise with the running ones"
-)
 Column = Callable[..., Array]
 
 
@@ -129,7 +121,11 @@ def fixed_norm(rng: Generator) -> Pairs:
         yield rows(Z), affine(fixed(d), d)
 
 
-@states(normalization.batch_norm_backward, BACKWARD.format("feature over the batch"))
+@states(
+    normalization.batch_norm_backward,
+    "dX̂ = γ dZ, and dX = (dX̂ − mean(dX̂) − X̂ mean(dX̂ ∘ X̂)) / √(σ² + ε), where the means are those "
+    "of a feature over the batch; dγ_j = Σ_i dZ_ij X̂_ij and dβ_j = Σ_i dZ_ij",
+)
 def batch_norm_backward(rng: Generator) -> Pairs:
     for d in drawn(rng):
         Z, cache = normalization.batch_norm_forward(d.X, d.gamma, d.beta, eps=EPS)
@@ -140,7 +136,11 @@ def batch_norm_backward(rng: Generator) -> Pairs:
         yield from of_parameters(parameters, G, by_column(hat, X))
 
 
-@states(normalization.layer_norm_backward, BACKWARD.format("row"))
+@states(
+    normalization.layer_norm_backward,
+    "dX̂ = γ dZ, and dX = (dX̂ − mean(dX̂) − X̂ mean(dX̂ ∘ X̂)) / √(σ² + ε), where the means are those "
+    "of a row; dγ_j = Σ_i dZ_ij X̂_ij and dβ_j = Σ_i dZ_ij",
+)
 def layer_norm_backward(rng: Generator) -> Pairs:
     for d in drawn(rng, images=False):
         Z, cache = normalization.layer_norm_forward(d.X, d.gamma, d.beta, eps=EPS)
@@ -203,8 +203,18 @@ def normalizes(kind: Callable[..., Any], text: str, *, images: bool) -> Statemen
 
 
 LAYERS = [
-    normalizes(layers.BatchNorm1d, "Z_ij" + OF_LAYER.format("X_ij"), images=False),
-    normalizes(layers.BatchNorm2d, "Z_ijyx" + OF_LAYER.format("X_ijyx"), images=True),
+    normalizes(
+        layers.BatchNorm1d,
+        "Z_ij = γ_j (X_ij − μ_j) / √(σ²_j + ε) + β_j, in training with mean and variance of "
+        "the batch, otherwise with the running ones",
+        images=False,
+    ),
+    normalizes(
+        layers.BatchNorm2d,
+        "Z_ijyx = γ_j (X_ijyx − μ_j) / √(σ²_j + ε) + β_j, in training with mean and variance of "
+        "the batch, otherwise with the running ones",
+        images=True,
+    ),
 ]
 
 
