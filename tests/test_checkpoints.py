@@ -361,10 +361,11 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(folder: Path) -> 
 
 
 HOLDER = """
-import sys
+import os, sys
 from dlbook.files import Lock
 lock = Lock(sys.argv[1])
-print("locked", flush=True)
+if os.fork():  # else a worker, which lives on
+    print("locked", flush=True)
 sys.stdin.read()
 """
 
@@ -380,7 +381,10 @@ def test_another_process_keeps_a_run_out_until_it_is_killed(folder: Path) -> Non
             train(folder)
         other.send_signal(signal.SIGKILL)
         other.wait()
-        train(folder)
+        train(folder)  # while the worker lives
+        assert other.stdin is not None
+        other.stdin.close()
+        assert other.stdout.read() == "", "the worker has ended"
 
 
 def test_another_run_of_this_process_is_kept_out_too_until_the_first_ends(folder: Path) -> None:

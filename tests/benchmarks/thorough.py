@@ -1,8 +1,8 @@
 """What is too long for every change: it fails unless the promises hold, and records by how much.
 
-``-- digits`` runs the first part alone; ``-- mutants`` the second, on the modules whose code has
-changed since they were recorded, or on those named, as in ``-- mutants losses/pairs``;
-``-- survivors`` tries again what lived.
+``-- digits`` and ``-- kills`` run these parts alone; ``-- mutants`` runs the mutants of the
+modules whose code has changed since they were recorded, or of those named, as in
+``-- mutants losses/pairs``; ``-- survivors`` tries again what lived.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks import mutants
+from tests.benchmarks import kills, mutants
 from tests.benchmarks.digits import compare, show
 from tests.benchmarks.recording import record
 from tests.benchmarks.survivors import modules
@@ -56,17 +56,18 @@ def main(arguments: list[str]) -> int:
     unknown = [module for module in chosen if module not in modules()]
     broken: list[str] = []
     if (
-        part not in ("", "digits", "mutants", "survivors")
+        part not in ("", "digits", "kills", "mutants", "survivors")
         or unknown
-        or (part == "digits" and chosen)
+        or (part in ("digits", "kills") and chosen)
     ):
         broken = [
-            "expected digits, mutants or survivors, these with modules as losses/pairs, "
+            "expected digits, kills, mutants or survivors, these with modules as losses/pairs, "
             f"got {' '.join(arguments)}"
         ]
     else:
         broken += digits() if part in ("", "digits") else []
-        if part != "digits":
+        broken += kills.main() if part in ("", "kills") else []
+        if part not in ("digits", "kills"):
             broken += mutants.main(chosen, again=part == "survivors")
     if broken:
         Console(stderr=True).print(*broken, sep="\n", markup=False, soft_wrap=True)
