@@ -219,6 +219,22 @@ def test_the_network_is_compiled_where_it_was_asked_for(monkeypatch: pytest.Monk
     assert History.load("out/history.json").settings["compile"] is True
 
 
+def test_a_network_that_cannot_be_compiled_gets_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_compiler(network: nn.Module, **_: Any) -> nn.Module:
+        from torch._inductor.exc import InvalidCxxCompiler
+
+        raise InvalidCxxCompiler
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    assert dlbook_command(*DIGITS, "--epochs", "1", "--compile") == 1
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("dlbook: No working C++ compiler found")
+    assert complaint.endswith(": without --compile the run needs no compiler\n")
+    assert complaint.count("\n") == 1
+
+
 def two_processes(*arguments: str) -> subprocess.Popen[str]:
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     script = (  # a shell that runs the suite in the background hands down an ignored SIGINT

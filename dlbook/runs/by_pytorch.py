@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dlbook.runs.training import Predict
 
 __all__ = ["RunError", "newest_checkpoint", "processes", "train_pytorch"]
+
+COMPILERS = ("torch._dynamo", "torch._inductor")
 
 
 class RunError(Exception):
@@ -112,32 +114,36 @@ def train_pytorch(
     }
     make_optimizer: Any = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[options.optimizer]
     held_out = validation(task, data)
+    checkpoints = None
+    if pytorch.checkpoint is not None:
+        checkpoints = Checkpoints(pytorch.checkpoint, every=pytorch.every, resume=pytorch.resume)
     try:
-        with ExitStack() as stack:
-            checkpoints = pytorch.checkpoint and stack.enter_context(
-                Checkpoints(pytorch.checkpoint, every=pytorch.every, resume=pytorch.resume)
-            )
-            fit(
-                model,
-                losses[task.loss](),
-                make_optimizer(model.to(device).parameters(), lr=options.lr),
-                make_loader(
-                    data.train.X,
-                    targets(task, data.train.y),
-                    batch_size=options.batch_size,
-                    generator=generator,
-                ),
-                epochs=options.epochs,
-                device=device,
-                validation=held_out and make_loader(*held_out, batch_size=len(held_out[0])),
-                amp=pytorch.amp,
-                compile=pytorch.compile,
-                checkpoints=checkpoints or None,
-                progress=progress,
-                history=history,
-            )
+        fit(
+            model,
+            losses[task.loss](),
+            make_optimizer(model.to(device).parameters(), lr=options.lr),
+            make_loader(
+                data.train.X,
+                targets(task, data.train.y),
+                batch_size=options.batch_size,
+                generator=generator,
+            ),
+            epochs=options.epochs,
+            device=device,
+            validation=held_out and make_loader(*held_out, batch_size=len(held_out[0])),
+            amp=pytorch.amp,
+            compile=pytorch.compile,
+            checkpoints=checkpoints,
+            progress=progress,
+            history=history,
+        )
     except CheckpointError as error:
         raise RunError(str(error)) from error
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(COMPILERS):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"{reason}: without --compile the run needs no compiler") from error
 
     def outputs(X: NDArray[np.floating]) -> NDArray[np.floating]:
         Z: NDArray[np.floating] = predict(model, torch.tensor(X), device=device).numpy()
