@@ -408,6 +408,29 @@ def test_what_cannot_be_meant_is_refused(act: Any, error: type[Exception], told:
         act(Tensor(rng().normal(size=(2, 3))))
 
 
+@pytest.mark.parametrize(
+    "name", ["exp", "log", "tanh", "relu", "softmax", "log_softmax", "cross_entropy"]
+)
+def test_every_function_of_tensors_refuses_an_array(name: str) -> None:
+    labels = [np.array([0])] if name == "cross_entropy" else []
+    with pytest.raises(TypeError, match="expected a Tensor, got ndarray: use Tensor"):
+        getattr(autograd, name)(np.ones((1, 2)), *labels)
+
+
+def test_the_slope_of_relu_is_0_at_0_as_in_pytorch() -> None:
+    x = Tensor(np.array([-1.0, 0.0, 1.0]))
+    t = torch.tensor(x.value, requires_grad=True)
+    F.relu(t).sum().backward()  # type: ignore[no-untyped-call]  # PyTorch's own
+    assert t.grad is not None
+    assert_array_equal(autograd.relu(x).sum().backward([x])[0], t.grad.numpy())
+
+
+def test_rows_of_logits_may_lie_far_apart() -> None:
+    Z = Tensor(np.array([[5e3, 5e3], [-5e3, -5e3]]))
+    assert_array_equal(autograd.softmax(Z).value, np.full((2, 2), 0.5))
+    assert_allclose(autograd.log_softmax(Z).value, np.full((2, 2), -np.log(2)), rtol=1e-12)
+
+
 @pytest.mark.parametrize("function", [autograd.softmax, autograd.log_softmax])
 def test_stated_shapes_of_tensors_are_true(function: Any) -> None:
     Z = Tensor(rng().normal(size=(2, 4, 3)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import re
 from pathlib import Path
@@ -288,8 +289,69 @@ def test_what_cannot_go_well_is_refused_or_told(act: Any, told: str) -> None:
 def test_the_end_of_the_epochs_before_convergence_is_told() -> None:
     from sklearn.exceptions import ConvergenceWarning
 
-    with pytest.warns(ConvergenceWarning, match="not converged after max_iter=2 epochs: raise"):
+    told = "not converged after max_iter=2 epochs: raise"
+    with pytest.warns(ConvergenceWarning, match=told) as warned:
         quick(max_iter=2).fit(*moons())
+    assert Path(warned[0].filename).name == Path(__file__).name, "it points at the call of fit"
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_parameters_have_the_defaults_of_scikit_learns_networks(name: str) -> None:
+    ours = inspect.signature(globals()[name]).parameters
+    theirs = inspect.signature(getattr(neural_network, name)).parameters
+    defaults = {key: parameter.default for key, parameter in ours.items()}
+    assert defaults == {key: theirs[key].default for key in ours}
+    assert len(defaults) == 18
+
+
+@pytest.mark.parametrize(("n", "steps"), [(199, 1), (200, 1), (201, 2), (400, 2), (401, 3)])
+def test_an_epoch_takes_200_examples_at_once_unless_told_otherwise(n: int, steps: int) -> None:
+    model = quick().partial_fit(*moons(n), classes=[0, 1])
+    assert model._optimizer.steps == steps
+
+
+@not_converged
+def test_the_random_state_decides_the_start_the_order_and_what_is_kept_aside() -> None:
+    X, y = moons(60)
+    for options in ({}, {"early_stopping": True}):
+        first, again, other = (
+            quick(max_iter=3, batch_size=7, random_state=seed, **options).fit(X, y)
+            for seed in (0, 0, 1)
+        )
+        assert first.loss_curve_ == again.loss_curve_ != other.loss_curve_
+        assert first.validation_scores_ == again.validation_scores_
+        assert (first.coefs_[0] != other.coefs_[0]).all()
+
+
+@not_converged
+def test_what_is_kept_aside_holds_the_classes_in_their_shares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, y = rng().normal(size=(100, 2)), np.repeat([0, 1], [90, 10])
+    model, shares = quick(early_stopping=True, max_iter=1, validation_fraction=0.2), []
+
+    def score(Z: Any, T: Any) -> float:
+        shares.append((len(T), T.sum()))
+        return 0.0
+
+    monkeypatch.setattr(model, "_score", score)
+    model.fit(X, y)
+    assert shares == [(20, 2)]
+
+
+@not_converged
+def test_a_loss_that_stays_is_an_improvement_by_nothing() -> None:
+    still = {"solver": "sgd", "learning_rate_init": 1e-300, "shuffle": False, "max_iter": 9}
+    ours, stopped = (quick(**still, tol=tol, n_iter_no_change=2) for tol in (0.0, 1e-9))
+    X, y = moons()
+    assert ours.fit(X, y).n_iter_ == 9
+    assert stopped.fit(X, y).n_iter_ == 4, "one that improves on nothing, and three that wait"
+
+
+@not_converged
+def test_plain_gradient_descent_takes_no_look_ahead() -> None:
+    X, y = moons()
+    assert quick(solver="sgd", momentum=0.0, max_iter=2).fit(X, y).n_iter_ == 2
 
 
 def test_no_other_module_of_the_hand_written_half_imports_scikit_learn() -> None:

@@ -26,6 +26,9 @@ REASONS: dict[str, dict[str, str]] = {
         "elu: Z > 0 → Z >= 0": "equivalent: both forms give 0 at 0",
         "elu_backward: np.minimum(Z, 0) → np.minimum(Z, 1)": BOUND,
     },
+    "autograd/functions": {
+        "operation.apply: sources[0] → sources[-1]": "an operation takes arrays of one dtype",
+    },
     "blocks": {
         "Block.gather: found[0] → found[-1]": "there is one entry",
         "cut: -1 → -0": "no group is empty once it has been begun",
@@ -57,6 +60,11 @@ REASONS: dict[str, dict[str, str]] = {
         "descend: b[0] → b[-1]": "b has one entry",
         "descend: zip(*visited, strict=True) → zip(*visited, strict=False)": LENGTHS,
         "descend: zip(*visited, strict=True) → zip(*visited)": LENGTHS,
+    },
+    "pooling": {
+        "_check_upstream: X.dtype.type(0) → X.dtype.type(1)": (
+            "only its shape and dtype are looked at"
+        ),
     },
     "rates": {
         "lr_range_test: zip(rates, shuffled, strict=False) → zip(rates, shuffled)": DEFAULT,
