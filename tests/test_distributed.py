@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.processes import cases
-from tests.processes.group import together
+from dlbook.pytorch.checkpoints import Checkpoints
+from tests.processes import cases, dying
+from tests.processes.group import endings, together
 
 Results = dict[str, Any]
 
@@ -39,3 +45,199 @@ def test_a_group_of_processes_does_what_one_process_does(
 ) -> None:
     for process in group:
         assert_close(process["equal"][name], alone[name])
+
+
+def test_all_processes_end_with_the_same_bits(group: list[Any]) -> None:
+    for name, first in group[0]["equal"].items():
+        for process in group[1:]:
+            parameters = zip(
+                process["equal"][name].get("parameters", []),
+                first.get("parameters", []),
+                strict=True,
+            )
+            assert all(torch.equal(ours, theirs) for ours, theirs in parameters)
+            assert process["equal"][name]["history"] == first["history"]
+
+
+@pytest.mark.parametrize("name", cases.SHARDED)
+def test_a_distributed_network_learns_what_a_whole_one_does(name: str, group: list[Any]) -> None:
+    wanted = cases.SHARDED[name]()  # alone, shard changes nothing
+    for process in group:
+        assert_close(process["sharded"][name], wanted)
+
+
+def test_each_process_holds_its_part_of_a_distributed_network(group: list[Any]) -> None:
+    held = [process["unequal"]["held"] for process in group]
+    whole = 64 * 128 + 128 + 128 * 9 + 9
+    assert sum(part for part, _ in held) == whole
+    assert {total for _, total in held} == {whole}
+    assert max(part for part, _ in held) <= 1.05 * whole / len(group)
+
+
+def test_the_cases_reach_what_they_are_there_for(alone: Results) -> None:
+    plain = alone["plain"]["parameters"]
+    for name in ("accumulated", "clipped", "scheduled", "left-out rest"):
+        assert not torch.allclose(alone[name]["parameters"][0], plain[0], atol=1e-3)
+    assert len(alone["plain"]["history"]) == 5
+    assert len(alone["stopped early"]["history"]) < 5
+    assert alone["scheduled"]["rate"] == 0.3 / 8
+    assert list(cases.loader().batch_sampler)[-1:] != []  # type: ignore[arg-type]
+    assert len(list(cases.loader().batch_sampler)[-1]) == 1, "a share of it is empty"  # type: ignore[arg-type]
+
+
+def test_processes_begin_with_the_parameters_buffers_and_order_of_the_first(
+    group: list[Any],
+) -> None:
+    starts, orders = cases.different_starts(), cases.different_orders()  # alone: those of rank 0
+    for process in group:
+        assert_close(process["unequal"]["different starts"], starts)
+        assert_close(process["unequal"]["different orders"], orders)
+
+
+def test_padded_shares_count_examples_twice_and_shares_of_batches_do_not(
+    group: list[Any], alone: Results
+) -> None:
+    (right,) = alone["evaluated"]["history"]
+    for process in group:
+        assert process["unequal"]["padded"]["seen"] == -(-13 // len(group)) * len(group) > 13
+        assert process["unequal"]["padded"]["loss"] != pytest.approx(right["loss"], rel=1e-3)
+        assert process["equal"]["evaluated"]["history"][0]["loss"] == pytest.approx(right["loss"])
+
+
+def test_a_loader_that_cannot_be_shared_out_is_refused(group: list[Any]) -> None:
+    message = (
+        f"expected a loader that shares its batches out among {len(group)} processes, as "
+        "make_loader and loader_of make them, got a DataLoader with an order of its own: each "
+        "process would learn from, or count, examples that others have too"
+    )
+    for process in group:
+        assert process["unequal"]["foreign loader"] == message
+        assert process["unequal"]["foreign validation"] == message
+
+
+def test_data_that_differ_between_processes_are_refused_where_they_do(group: list[Any]) -> None:
+    assert group[0]["unequal"]["other data"] == "not refused"
+    for rank, process in enumerate(group[1:], start=1):
+        assert process["unequal"]["other data"] == (
+            f"expected the same batches in all processes: n is {22 + rank} in rank {rank} and "
+            "22 in rank 0"
+        )
+
+
+def test_tied_parameters_are_refused_with_their_names(group: list[Any]) -> None:
+    for process in group:
+        assert process["unequal"]["tied"] == (
+            "expected layers with parameters of their own, got 0.weight and 1.weight in one: a "
+            "network with tied parameters cannot be distributed layer by layer"
+        )
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_are_exchanged_only_in_the_last_backward_of_a_step(
+    group: list[Any], compiled: bool
+) -> None:
+    before, after = zip(*(p["unequal"]["gradients"][compiled] for p in group), strict=True)
+    assert not torch.allclose(before[0][0], before[1][0], atol=1e-6), "each has its own"
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(after[0], after[1], strict=True))
+
+
+def test_processes_tell_each_other_numbers_flags_and_decisions(group: list[Any]) -> None:
+    world = len(group)
+    for rank, process in enumerate(group):
+        results = process["unequal"]
+        assert results["sum"] == sum(range(1, world + 1))
+        assert results["any"] == (True, False)
+        assert results["first"] == {"rank": 0}
+        assert results["gathered"] == ([10 * r for r in range(world)] if rank == 0 else None)
+
+
+def test_on_the_cpu_processes_share_the_cores(group: list[Any]) -> None:
+    cores = len(os.sched_getaffinity(0))
+    for process in group:
+        assert process["device"] == "cpu"
+        assert process["unequal"]["launched"]
+        assert process["unequal"]["threads"] == max(1, cores // len(group))
+
+
+def said(errors: str) -> list[str]:
+    """Return the lines that are the package's own."""
+    return [line for line in errors.splitlines() if line.startswith("dlbook: ")]
+
+
+def stopped(folder: Path, step: int = 9, epoch: int = 3) -> str:
+    return (
+        f"stopped after step {step}, in epoch {epoch}; the newest checkpoint is "
+        f"{folder / f'step-{step:08d}.pt'}: start again with resume to go on"
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ("killed", "rank 1 of 3 ended without a word (killed, or out of memory?)"),
+        ("left", "rank 1 of 3 ended without a word (killed, or out of memory?)"),
+        ("failed", "rank 1 of 3 failed: ArithmeticError: nothing adds up any more"),
+        ("terminated", "rank 1 of 3 was told to end (SIGTERM)"),
+        ("hung", "rank 1 of 3 did not answer for 3 s"),
+    ],
+)
+def test_a_process_that_ends_too_early_ends_the_job_with_one_line_and_a_checkpoint(
+    how: str, what: str, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    work = partial(dying.train, how=how, folder=kept)
+    statuses, errors = endings(3, work, tmp_path, timeout=3 if how == "hung" else 60)
+    assert statuses[0], errors
+    assert statuses[2], errors
+    assert bool(statuses[1]) == (how != "left"), "it left with status 0"
+    assert said(errors) == [f"dlbook: {what}; {stopped(kept)}"]
+    assert errors.count("Traceback") == (how == "failed"), errors
+    assert Checkpoints(kept).latest() == kept / "step-00000009.pt"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What a job of two processes ends with if nothing happens to it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return together(2, partial(dying.train, how="none", folder=folder / "kept"), folder)
+
+
+def torchrun(how: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Start two processes as users do, and see that none outlives the command."""
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    job = subprocess.Popen(
+        [sys.executable, *words, *options, str(Path(dying.__file__)), how, str(folder)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    _, errors = job.communicate(timeout=200)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(job.pid, 0)
+    return subprocess.CompletedProcess(job.args, job.returncode, "", errors)
+
+
+def test_torchrun_starts_a_killed_job_again_and_it_ends_with_the_same_bits(
+    tmp_path: Path, undisturbed: list[Any]
+) -> None:
+    job = torchrun("killed", tmp_path, "--max-restarts=1")
+    assert job.returncode == 0, job.stderr
+    what = "rank 1 of 2 ended without a word (killed, or out of memory?)"
+    assert said(job.stderr) == [f"dlbook: {what}; {stopped(tmp_path)}"]
+    for rank, wanted in enumerate(undisturbed):
+        got = torch.load(tmp_path / f"end-{rank}", weights_only=True)
+        assert got["losses"] == wanted["losses"]
+        assert all(map(torch.equal, got["parameters"], wanted["parameters"]))
+
+
+def test_torchruns_summary_names_the_process_that_failed_and_shows_its_traceback(
+    tmp_path: Path,
+) -> None:
+    job = torchrun("failed", tmp_path)
+    assert job.returncode == 1
+    what = "rank 1 of 2 failed: ArithmeticError: nothing adds up any more"
+    assert said(job.stderr) == [f"dlbook: {what}; {stopped(tmp_path)}"]
+    cause = job.stderr.split("Root Cause")[1]
+    assert "rank      : 1" in cause
+    assert "ArithmeticError: nothing adds up" in cause

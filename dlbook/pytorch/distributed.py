@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
@@ -125,8 +126,12 @@ def process_group(
         torch.set_num_threads(max(1, _cores() // neighbors))
     wait = timedelta(seconds=timeout)
     store, *_ = next(rendezvous("env://", timeout=wait))
+    if neighbors == world:
+        # torchrun keeps its store when it starts processes again, with the addresses of those
+        # before. On several machines it counts the starts of each for itself: no common name.
+        store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store)
     dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if own.type == "cuda" else "cpu:gloo",
+        "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo",
         store=store,
         rank=number,
         world_size=world,
@@ -139,6 +144,9 @@ def process_group(
                 yield own
             except BaseException as error:
                 last_words.end(error)
+    except BaseException:
+        dist.distributed_c10d._get_default_group().abort()  # NCCL would wait for who has ended
+        raise
     finally:
         dist.destroy_process_group()
         torch.set_num_threads(threads)
@@ -411,7 +419,7 @@ def synchronized(network: nn.Module, last: bool) -> AbstractContextManager[None]
     Parameters
     ----------
     network : nn.Module
-        As ``parallel`` returned it.
+        As ``parallel`` returned it, compiled or not.
     last : bool
         Whether this is the step's last batch.
 
@@ -425,6 +433,7 @@ def synchronized(network: nn.Module, last: bool) -> AbstractContextManager[None]
     >>> with synchronized(nn.Linear(2, 1), last=True):
     ...     pass
     """
+    network = getattr(network, "_orig_mod", network)  # what torch.compile wrapped
     if _is_sharded(network):
         network.set_requires_gradient_sync(last)
     elif isinstance(network, DistributedDataParallel) and not last:

@@ -20,7 +20,9 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 __all__ = ["LastWords", "Terminated", "noting", "terminable"]
 
-PATIENCE = 5.0  # seconds in which a process that lives should have noticed that another has ended
+PATIENCE = (
+    5.0  # seconds in which torchrun notices that a process has ended, and others that none answers
+)
 
 
 class Terminated(SystemExit):
@@ -56,53 +58,53 @@ class LastWords:
             What this process met. It is raised again where it came about here; where it only
             follows from another's end, or another has spoken, ``SystemExit(1)`` is.
         """
-        asked_to_end = isinstance(error, KeyboardInterrupt | SystemExit)
-        if isinstance(error, Terminated) or _comes_from_another(error):
-            if self._is_first("here"):
-                self._say(self._what_others_did(error), error)
-        elif self._is_first():
-            if not asked_to_end:
-                cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                self._say(f"rank {self.rank} of {self.world} failed: {cause}", error)
-                get_error_handler().record_exception(error)  # torchrun's summary shows it
+        _ignore_sigterm()  # which torchrun sends as soon as one process has ended
+        speaker = self._speaker()
+        if isinstance(error, KeyboardInterrupt | SystemExit) and not isinstance(error, Terminated):
             raise error
-        elif asked_to_end:
+        if speaker != self.rank:
+            # torchrun takes the process that ends first for the one that failed.
+            _wait(lambda: self._is_gone(speaker))
+        elif isinstance(error, Terminated) or _comes_from_another(error):
+            self._say(self._what_others_did(error), error)
+        else:
+            cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self._say(f"rank {self.rank} of {self.world} failed: {cause}", error)
+            get_error_handler().record_exception(error)  # torchrun's summary shows it
             raise error
         raise SystemExit(1) from error
 
-    def _is_first(self, *marks: str) -> bool:
-        """Tell whether no other process has spoken; leave marks for the others first."""
+    def _speaker(self) -> int:
+        """Note that this process has met an error; return which one was the first to do so."""
         try:
-            for mark in marks:
-                self.store.set(f"{mark}/{self.rank}", "")
-            return self.store.add("spoken", 1) == 1
+            self.store.set(f"stopped/{self.rank}", "")
+            return int(self.store.compare_set("speaker", "", str(self.rank)))
         except RuntimeError:  # the store is gone with the process that held it
-            return True
+            return self.rank
 
     def _what_others_did(self, error: BaseException) -> str:
-        silent = self._silent()
-        if not silent:
-            return "all processes were told to end (SIGTERM)"
-        who = f"rank {', '.join(map(str, silent))} of {self.world}"
-        if "imed out" in str(error):
-            return f"{who} did not answer for {self.timeout:g} s"
-        return f"{who} ended without a word (killed, or out of memory?)"
+        others = [rank for rank in range(self.world) if rank != self.rank]
+        if not isinstance(error, Terminated):
+            _wait(lambda: any(map(self._is_gone, others)) or not self._silent(others))
+        who = [rank for rank in others if self._is_gone(rank)]
+        what = "ended without a word (killed, or out of memory?)"
+        if not who and isinstance(error, Terminated):
+            return f"rank {self.rank} of {self.world} was told to end (SIGTERM)"
+        if not who:
+            who = self._silent(others) or others
+            if "imed out" in str(error):
+                what = f"did not answer for {self.timeout:g} s"
+        return f"rank {' or '.join(map(str, who))} of {self.world} {what}"
 
-    def _silent(self) -> list[int]:
-        """List the processes that do not notice that the job is at its end."""
-        silent = [rank for rank in range(self.world) if rank != self.rank]
-        deadline = monotonic() + PATIENCE
-        while True:
-            try:
-                silent = [rank for rank in silent if not self.store.check([f"here/{rank}"])]
-            except RuntimeError:
-                return [0]  # without torchrun, rank 0 holds the store
-            if all(self._is_gone(rank) for rank in silent) or monotonic() > deadline:
-                return silent
-            sleep(0.05)
+    def _silent(self, ranks: list[int]) -> list[int]:
+        """Return those of some processes that have met no error."""
+        try:
+            return [rank for rank in ranks if not self.store.check([f"stopped/{rank}"])]
+        except RuntimeError:
+            return [0]  # without torchrun, rank 0 holds the store
 
     def _is_gone(self, rank: int) -> bool:
-        """Tell whether a process is known to have ended."""
+        """Tell whether a process is known to have ended: of one elsewhere, this is never known."""
         host, pid, _ = self.processes[rank]
         if host != self.processes[self.rank][0]:
             return False
@@ -160,8 +162,20 @@ def terminable() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # Python's order
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _ignore_sigterm()
     raise Terminated(128 + number)
+
+
+def _ignore_sigterm() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, but not for long."""
+    deadline = monotonic() + PATIENCE
+    while not condition() and monotonic() < deadline:
+        sleep(0.02)
 
 
 def _comes_from_another(error: BaseException) -> bool:

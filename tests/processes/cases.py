@@ -185,7 +185,7 @@ def padded() -> Results:
     """Measure as is often done: shares of one length, each process's mean counted alike."""
     X, y = map(torch.tensor, data(13, 1))
     dataset = TensorDataset(X, y)
-    sampler = DistributedSampler(dataset, shuffle=False)
+    sampler: DistributedSampler[Any] = DistributedSampler(dataset, shuffle=False)
     model, loss = network(), nn.CrossEntropyLoss(reduction="sum")
     total, seen = torch.zeros((), dtype=torch.float64), torch.tensor(0)
     with torch.no_grad():
@@ -210,15 +210,17 @@ def foreign() -> DataLoader[Any]:
     return DataLoader(TensorDataset(X, y), batch_size=BATCH, shuffle=True)
 
 
-def gradients() -> list[list[Tensor]]:
+def gradients(compiled: bool) -> list[list[Tensor]]:
     """Return gradients after the first batch of a step and after its last."""
     model = network()
-    wrapped = parallel(model)
+    wrapped: nn.Module = parallel(model)
+    if compiled:
+        wrapped = torch.compile(wrapped, backend="eager")  # type: ignore[assignment]
     X, y = map(torch.tensor, data(N, 0))
     seen = []
     for last, rows in ((False, slice(rank(), 10, process_count())), (True, slice(10, N))):
         with synchronized(wrapped, last=last):
-            nn.functional.cross_entropy(wrapped(X[rows]), y[rows]).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(wrapped(X[rows]), y[rows]))
         seen.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
     return seen
 
@@ -254,7 +256,7 @@ def unequal() -> Results:
         "foreign validation": refused(lambda: evaluate(model, loss, foreign(), device=CPU)),
         "other data": refused(lambda: share_out(loader(n=N + rank()))),
         "tied": refused(lambda: shard(tied())),
-        "gradients": gradients(),
+        "gradients": {compiled: gradients(compiled) for compiled in (False, True)},
         "held": held(),
     }
 
