@@ -80,6 +80,7 @@ def in_module(body: str) -> list[tuple[str, str]]:
     [
         "tanh(z) = 2 σ(2z) − 1.", "z ≤ 0.", "w ← w − v.", "``x += y``.", "s ∝ n.", "h → 0.",
         "√(1/3).", "η λ.", "a / b.", "``X.T @ dZ``.", "dot(x, w) + b.", "‖g‖.", "(a + b)².", "1/n.",
+        "Each row sums to 1.", "σ(z).", "It is divided by δ.", "It is half of it.",
     ],
 )  # fmt: skip
 def test_an_equation_is_found_wherever_it_stands(place: str, body: str, equation: str) -> None:

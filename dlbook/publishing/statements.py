@@ -21,6 +21,7 @@ SIGN = re.compile(
     r"|(?<!\b\w)[²³]"  # powers, of more than a name: g² is the square of g and states nothing
     r"|\S [-+*/] \S|\w/\w"
     r"|(?<!['\w])[A-Za-zͰ-Ͽ] [Ͱ-Ͽ]\b|[Ͱ-Ͽ] [A-Za-zͰ-Ͽ]\b"  # products with a Greek letter
+    r"|[Ͱ-Ͽ]\(|\b(?:sums? to|divided by|half of)\b"  # functions, and equations in words
 )
 IN_CODE = re.compile(r"``[^`]+``")
 ARGUMENT = re.compile(r"(?<=[`( ])\w+=[^=\s]")  # that is a value: ``reduction="sum"``

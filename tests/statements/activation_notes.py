@@ -15,12 +15,12 @@ import torch
 from numpy.random import Generator
 
 from dlbook.scratch import activations as act
-from dlbook.scratch import autograd
+from dlbook.scratch import autograd, gradcheck
 from dlbook.scratch.checks import Array
 from tests.proof import Pairs
 from tests.statements import Statement, states, that
 from tests.statements.activations import ELU, PHI, SIGMA, SOFTPLUS, S
-from tests.statements.formulas import FAR, arrays, values, z
+from tests.statements.formulas import FAR, arrays, evaluate, values, z
 
 BOUNDED = "Squash every number into the range from −1 to 1."
 
@@ -46,6 +46,7 @@ NOTES = [
     bounded(act.tanh, BOUNDED, act.tanh),
     bounded(autograd.tanh, BOUNDED, lambda Z: autograd.tanh(autograd.Tensor(Z)).value),
     bounded(act.tanh_forward, "Activations, from −1 to 1.", lambda Z: act.tanh_forward(Z)[0]),
+    values(act.sigmoid, "σ(z) of every entry.", SIGMA),
     values(act.gelu, "z Φ(z) of every entry.", z * PHI),
     values(act.gelu_tanh, "z σ(2u) of every entry.", z * S),
     values(act.silu, "z σ(z) of every entry.", z * SIGMA),
@@ -249,3 +250,147 @@ def silu_lowest(rng: Generator) -> Pairs:
     yield round(float(lowest), 3), -0.278
     for Z in arrays(rng):
         yield that(act.silu(Z).min() >= lowest)
+
+
+def kept(
+    forward: Callable[..., Any], formula: sympy.Expr, value: sympy.Expr, *said: tuple[Any, str]
+) -> list[Statement]:
+    """Prove what a forward pass computes, that it keeps Z itself, and what else it keeps."""
+
+    def prove(rng: Generator) -> Pairs:
+        for Z in arrays(rng):
+            A, (own, other) = forward(Z)
+            yield that(own is Z)
+            yield other, evaluate(formula, Z, 0)
+            yield A, evaluate(value, Z, 0)
+
+    return [states(thing, text)(prove) for thing, text in said]
+
+
+KEPT = [
+    *kept(
+        act.gelu_forward,
+        PHI,
+        z * PHI,
+        (
+            act.gelu_forward,
+            "Compute GELU of every entry, and keep Z and Φ(Z) for the backward pass.",
+        ),
+        (act.gelu_forward, "Z itself, not a copy, and Φ(Z)."),
+        (act.gelu_backward, "What ``gelu_forward`` kept: Z and Φ(Z), both of shape (...)."),
+    ),
+    *kept(
+        act.gelu_tanh_forward,
+        S,
+        z * S,
+        (
+            act.gelu_tanh_forward,
+            "Compute GELU by tanh, and keep Z and σ(2u) for the backward pass.",
+        ),
+        (act.gelu_tanh_forward, "Z itself, not a copy, and σ(2u)."),
+        (
+            act.gelu_tanh_backward,
+            "What ``gelu_tanh_forward`` kept: Z and σ(2u), both of shape (...).",
+        ),
+    ),
+    *kept(
+        act.silu_forward,
+        SIGMA,
+        z * SIGMA,
+        (
+            act.silu_forward,
+            "Compute SiLU of every entry, and keep Z and σ(Z) for the backward pass.",
+        ),
+        (act.silu_forward, "Z itself, not a copy, and σ(Z)."),
+        (act.silu_backward, "What ``silu_forward`` kept: Z and σ(Z), both of shape (...)."),
+    ),
+]
+
+
+@states(act.sigmoid_forward, "Compute σ(z) of every entry, and keep it for the backward pass.")
+def sigmoid_kept(rng: Generator) -> Pairs:
+    for Z in arrays(rng):
+        A, cache = act.sigmoid_forward(Z)
+        yield A, evaluate(SIGMA, Z, 0)
+        yield cache.copy(), A
+
+
+def sums_of_rows(
+    thing: Callable[..., Any], text: str, compute: Callable[[Generator, Array], Array], total: float
+) -> Statement:
+    """Prove what every row of what is computed adds up to."""
+
+    @states(thing, text)
+    def prove(rng: Generator) -> Pairs:
+        for Z in arrays(rng):
+            rows = compute(rng, Z).reshape(-1, Z.shape[-1]).tolist()
+            yield [math.fsum(row) for row in rows], [total] * len(rows)
+
+    return prove
+
+
+PROBABILITIES = "Probabilities; each row sums to 1."
+GRADIENTS = "Derivative of the loss with respect to Z; each row sums to 0."
+ROWS = [
+    sums_of_rows(act.softmax, PROBABILITIES, lambda _, Z: act.softmax(Z), 1.0),
+    sums_of_rows(act.softmax_forward, PROBABILITIES, lambda _, Z: act.softmax_forward(Z)[0], 1.0),
+    sums_of_rows(
+        autograd.softmax,
+        PROBABILITIES,
+        lambda _, Z: autograd.softmax(autograd.Tensor(Z)).value,
+        1.0,
+    ),
+    sums_of_rows(
+        act.softmax_backward,
+        GRADIENTS,
+        lambda rng, Z: act.softmax_backward(rng.normal(size=Z.shape), act.softmax_forward(Z)[1]),
+        0.0,
+    ),
+    sums_of_rows(
+        act.log_softmax_backward,
+        GRADIENTS,
+        lambda rng, Z: act.log_softmax_backward(
+            rng.normal(size=Z.shape), act.log_softmax_forward(Z)[1]
+        ),
+        0.0,
+    ),
+]
+
+
+@states(
+    act.softmax_backward,
+    "An upstream gradient of ones gives 0 whatever P is, because a row of P sums to 1: it cannot "
+    "test this function.",
+)
+def ones_test_nothing(rng: Generator) -> Pairs:
+    """A backward pass that is wrong, without its mean, gives 0 for ones too."""
+    for Z in arrays(rng):
+        P, cache = act.softmax_forward(Z)
+        ones, dP = np.ones(Z.shape), rng.normal(size=Z.shape)
+        yield act.softmax_backward(ones, cache), np.zeros(Z.shape)
+        mistaken = P * (ones - ones.mean(axis=-1, keepdims=True))
+        yield mistaken, np.zeros(Z.shape)
+        if Z.shape[-1] > 1:
+            right = act.softmax_backward(dP, cache)
+            yield that(np.abs(P * (dP - dP.mean(axis=-1, keepdims=True)) - right).max() > 1e-9)
+
+
+@states(
+    gradcheck.gradcheck,
+    "D must not be constant: the outputs of softmax sum to 1, so that ones would hide any error.",
+)
+def random_upstream(rng: Generator) -> Pairs:
+    """Along any V the sum of the outputs stands still; a random D refuses gradients of 0."""
+    for seed in range(100):
+        Z, V = rng.normal(size=(2, 3, 4))
+        change = act.softmax(Z + V / 100).sum() - act.softmax(Z - V / 100).sum()
+        yield change, 0.0
+        asked: list[Array] = []
+
+        def nothing(D: Array, P: Array, asked: list[Array] = asked) -> Array:
+            asked.append(D)
+            return np.zeros_like(P)
+
+        with pytest.raises(gradcheck.GradientError):
+            gradcheck.gradcheck(act.softmax_forward, nothing, Z, rng=np.random.default_rng(seed))
+        yield that(np.ptp(asked[0]) > 0.1)

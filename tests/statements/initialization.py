@@ -316,3 +316,14 @@ def filters(rng: Generator) -> Pairs:
         yield that(abs((scaled**2).mean() - 1) < 5 * (2 / W.size) ** 0.5)
         in_torch = theirs * ((c_in + c_out) * size**2 / 2) ** 0.5
         yield that(abs(float((in_torch**2).mean()) - 1) < 5 * (2 / W.size) ** 0.5)
+
+
+@states(initialization.he_normal, "The 2 makes up for the half of the signal that ReLU cuts off.")
+def half_cut_off(rng: Generator) -> Pairs:
+    """The mean square behind ReLU is a half of what it was, and whole again with He's weights."""
+    for d_in, d_out in [(300, 200), (200, 300)] * 25:
+        Z = rng.normal(size=(200, d_in))
+        A = relu(Z)
+        yield that(abs((A**2).mean() / (Z**2).mean() - 1 / 2) < 0.05)
+        W = initialization.he_normal(d_in, d_out, rng=rng, dtype=np.float64)
+        yield that(abs(((A @ W) ** 2).mean() / (Z**2).mean() - 1) < 0.1)

@@ -97,6 +97,50 @@ def no_mean_in_linear(rng: Generator) -> Pairs:
         yield linear.linear_backward(dZ, cache)[1], gradient(mean, W)
 
 
+@states(losses.huber_forward, "For a large δ it is half of ``mse_forward``, not the whole.")
+def half_of_squares(rng: Generator) -> Pairs:
+    for Z, Y in pairs(rng):
+        loss, _ = losses.huber_forward(Z, Y, delta=1e3)
+        yield loss, losses.mse_forward(Z, Y)[0] / 2
+
+
+@states(losses.huber_forward, "``torch.nn.SmoothL1Loss`` is this divided by δ.")
+def smooth_l1(rng: Generator) -> Pairs:
+    for Z, Y in pairs(rng):
+        delta = rng.uniform(0.2, 3)
+        loss, _ = losses.huber_forward(Z, Y, delta=delta)
+        theirs = torch.nn.SmoothL1Loss(beta=delta)(torch.from_numpy(Z), torch.from_numpy(Y))
+        yield loss / delta, theirs.item()
+
+
+@states(
+    losses.binary_cross_entropy_with_logits_forward,
+    "Compute the mean binary cross-entropy of the probabilities σ(z).",
+)
+def of_probabilities(rng: Generator) -> Pairs:
+    for Z, Y in pairs(rng):
+        P = torch.sigmoid(torch.from_numpy(Z))
+        loss, _ = losses.binary_cross_entropy_with_logits_forward(Z, Y)
+        yield loss, torch.nn.functional.binary_cross_entropy(P, torch.from_numpy(Y)).item()
+
+
+SUMS_TO_0 = "Derivative of the loss with respect to Z; each row sums to 0."
+
+
+@states(classes.cross_entropy_backward, SUMS_TO_0)
+def rows_of_cross_entropy(rng: Generator) -> Pairs:
+    for Z, y in labeled(rng):
+        dZ = losses.cross_entropy_backward(losses.cross_entropy_forward(Z, y)[1])
+        yield [math.fsum(row) for row in dZ.tolist()], [0.0] * len(y)
+
+
+@states(classes.weighted_cross_entropy_backward, SUMS_TO_0)
+def rows_of_weighted(rng: Generator) -> Pairs:
+    for Z, _, _, (_, cache) in weighted(rng):
+        dZ = losses.weighted_cross_entropy_backward(cache)
+        yield [math.fsum(row) for row in dZ.tolist()], [0.0] * len(Z)
+
+
 @states(
     losses.binary_cross_entropy_with_logits_forward,
     "In nats; ln 2 ≈ 0.693 for a model that knows nothing.",

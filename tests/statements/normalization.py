@@ -258,6 +258,17 @@ KEPT = [
 ]
 
 
+@states(
+    normalization.batch_norm_forward,
+    "The variance is the mean of squared deviations, divided by the number of entries.",
+)
+def variance(rng: Generator) -> Pairs:
+    for d in drawn(rng):
+        _, (_, _, std) = normalization.batch_norm_forward(d.X, d.gamma, d.beta, eps=EPS)
+        columns = rows(d.X).T.tolist()
+        yield (std**2).ravel() - EPS, [statistics.pvariance(column) for column in columns]
+
+
 @states(normalization.batch_norm_forward, "Taken as E[x²] − E[x]² it could come out negative.")
 def no_shortcut(rng: Generator) -> Pairs:
     negative = 0
