@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # PyTorch's own name for it
 from torch.optim import lr_scheduler
+from torch.utils.data import DataLoader, TensorDataset
 
 from dlbook.history import History
 from dlbook.pytorch import MLP, evaluate, evaluation, make_loader, training
@@ -52,6 +53,27 @@ def test_fit_is_the_bare_loop_to_the_bit() -> None:
         assert torch.equal(model.state_dict()[name], tensor), name
     means = np.average(np.reshape(losses, (4, 3)), axis=1, weights=[8, 8, 5])
     assert_allclose(history["train_loss"], means, rtol=1e-12)
+
+
+def test_a_plain_dataloader_gives_the_same_run_as_in_a_bare_loop() -> None:
+    """It draws a number from the global generator each time it is read."""
+    shown, held_out = (TensorDataset(*batches(20, seed=seed)[0]) for seed in (0, 1))
+    model, bare = every_kind_of_layer(), every_kind_of_layer()
+    torch.manual_seed(1)
+    loader, validation = DataLoader(shown, 8, shuffle=True), DataLoader(held_out, 8)
+    fit(model, CLASSES, sgd(model), loader, epochs=3, validation=validation)
+    optimizer = sgd(bare)
+    torch.manual_seed(1)
+    for _ in range(3):
+        bare.train()
+        for X, y in loader:
+            optimizer.zero_grad()
+            F.cross_entropy(bare(X), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        bare.eval()
+        for X, _ in validation:
+            bare(X)
+    assert torch.equal(vector(model), vector(bare))
 
 
 def test_training_learns_in_training_mode_and_measures_in_evaluation_mode_without_a_graph() -> None:

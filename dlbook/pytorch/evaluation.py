@@ -192,7 +192,7 @@ def batch_loss(
     totals = {"loss": len(y) * mean.detach().to(wide)}
     right = _right(loss, Z, y)
     if right is not None:
-        totals["accuracy"] = right.to(wide).sum() * (len(y) / max(1, right.numel()))
+        totals["accuracy"] = right.sum(dtype=wide) * (len(y) / max(1, right.numel()))
     sums.add(len(y), totals)
     return mean
 
@@ -201,6 +201,9 @@ def try_out(
     model: nn.Module, loss: nn.Module, precision: Precision, loader: Iterable[Batch]
 ) -> None:
     """Measure a network on a loader's first batch, for the errors that this may raise.
+
+    A loader of another make may draw from the global generator, which is put back: a run is the
+    same whether it was tried or not.
 
     Parameters
     ----------
@@ -226,7 +229,7 @@ def try_out(
     """
     share_out(loader)
     sums = Sums()
-    with _evaluating(model):
+    with torch.random.fork_rng(devices=[]), _evaluating(model):
         for batch in islice(loader, 1):
             batch_loss(model, loss, precision, batch, sums)
     sums.means()
