@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
@@ -377,34 +376,3 @@ def test_a_frozen_part_stays_and_a_part_of_the_loss_may_learn_too() -> None:
     fit(model, loss, torch.optim.SGD(learned, lr=0.1), batches(4, 4), epochs=1)
     assert torch.equal(vector(model[0]), before)
     assert loss.log_temperature != 0
-
-
-@pytest.fixture
-def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
-    """Let torch.compile trace and differentiate as ever, but write no C++; count its graphs."""
-    torch._dynamo.reset()
-    torch._dynamo.utils.counters.clear()
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    yield torch._dynamo.utils.counters["stats"]
-    torch._dynamo.reset()
-
-
-@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("make", [network, every_kind_of_layer], ids=["module", "sequential"])
-def test_a_compiled_run_has_the_numbers_and_names_of_one_that_is_not(
-    make: Callable[[], nn.Module], quick_compiler: dict[str, int]
-) -> None:
-    def run(**options: Any) -> tuple[nn.Module, History]:
-        model = make()
-        torch.manual_seed(1)
-        optimizer = sgd(model, momentum=0.9)
-        return model, fit(
-            model, CLASSES, optimizer, batches(8, 8, 5), epochs=2,
-            validation=batches(6), patience=9, **options,
-        )  # fmt: skip
-
-    (plain, ours), (compiled, theirs) = run(), run(compile=True)
-    assert quick_compiler["unique_graphs"] >= 1, "something was compiled"
-    assert_allclose(ours["train_loss"], theirs["train_loss"], rtol=1e-6)
-    assert list(compiled.state_dict()) == list(plain.state_dict())
-    assert_allclose(vector(compiled), vector(plain), rtol=0, atol=1e-6)

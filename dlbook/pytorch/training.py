@@ -168,6 +168,7 @@ def fit(
     network = parallel(model)
     if compile:
         mode = compile if isinstance(compile, str) else None
+        # Not network.compile(): that leaves a bare nn.Sequential as it is, and does not say so.
         network = torch.compile(network, mode=mode)  # type: ignore[assignment]  # it is a module
     bar = epoch_bar(epochs, done=run.epoch, shown=progress and rank() == 0)
     with _guarded(run, checkpoints), bar as advance:
