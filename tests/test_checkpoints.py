@@ -28,10 +28,13 @@ from dlbook.pytorch.checkpoints import (
     read_checkpoint,
 )
 from dlbook.pytorch.state import Run
+from tests.benchmarks import kills
+from tests.benchmarks.recording import RESULTS
 from tests.killed.harness import STAGES
 from tests.killed.program import STEPS, Interrupted, bits, examples, network, train
 
 ROOT = Path(__file__).parents[1]
+KILLS, GROUPS = "kills:5:0:1024", ("group:2", "group:2:1")  # the second with a sharded network
 NEWEST, BEFORE = "step-00000008.pt", "step-00000006.pt"
 
 
@@ -425,9 +428,8 @@ def test_another_networks_parameters_are_refused_and_none_is_changed(folder: Pat
 @pytest.fixture(scope="module")
 def killed() -> Any:
     """Kill runs, five at random moments and six at each stage of writing, and go on with them."""
-    command = [sys.executable, "-m", "tests.killed.harness"]
     report = subprocess.run(
-        [*command, "kills:5:0:1024", "stages", "group:2"],
+        [sys.executable, "-m", "tests.killed.harness", KILLS, "stages", *GROUPS],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -438,11 +440,11 @@ def killed() -> Any:
 
 
 def test_a_run_killed_at_any_moment_and_gone_on_with_ends_with_the_same_bits(killed: Any) -> None:
-    assert len(killed["kills"]) == 5
-    assert [kill["equal"] for kill in killed["kills"]] == [True] * 5
-    assert [kill["unsound"] for kill in killed["kills"]] == [0] * 5
-    assert [kill["left over"] for kill in killed["kills"]] == [0] * 5
-    assert sum(kill["in a write"] for kill in killed["kills"]) >= 2, "every second one is"
+    found = killed[KILLS]
+    assert [kill["equal"] for kill in found] == [True] * 5
+    assert [kill["unsound"] for kill in found] == [0] * 5
+    assert [kill["left over"] for kill in found] == [0] * 5
+    assert sum(kill["in a write"] for kill in found) >= 2, "every second one is"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -457,5 +459,26 @@ def test_a_run_killed_at_each_stage_of_writing_ends_with_the_same_bits(
     assert draft == (STAGES.index(stage) < STAGES.index("renamed"))
 
 
-def test_processes_that_go_on_together_each_take_their_own_generators(killed: Any) -> None:
-    assert killed["group"] == {"statuses": [0] * 7, "equal": [True] * 2, "epochs alone": 2}
+@pytest.mark.parametrize("group", GROUPS)
+def test_processes_go_on_together_with_the_same_bits_and_one_alone_to_the_end(
+    group: str, killed: Any
+) -> None:
+    found = killed[group]
+    assert found["statuses"] == [0] * 7
+    assert found["equal"] == [True] * 2
+    assert found["kept"] == [2, 32, 20], "the generators of both, and the whole of each weight"
+    assert found["epochs alone"] == 2
+
+
+def test_what_the_book_states_of_killed_runs_was_recorded_and_keeps_its_promise() -> None:
+    recorded = json.loads((RESULTS / "kills.json").read_text(encoding="utf-8"))["values"]
+    assert recorded["kills"] == kills.COUNT
+    assert kills.broken_promises(recorded) == []
+    for name, value, message in (
+        ("equal_to_the_bit", 48, "2 of 50 runs"),
+        ("in_a_write", 24, "24 of 50 kills"),
+        ("unsound_files", 1, "1 unsound files"),
+        ("left_over_files", 1, "1 left over files"),
+    ):
+        (broken,) = kills.broken_promises(recorded | {name: value})
+        assert broken.startswith(message)

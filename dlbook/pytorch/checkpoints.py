@@ -191,7 +191,6 @@ class Checkpoints:
                 "of epochs, without every"
             )
         own = run.state_dict()
-        check_plain(own, "the run")
         self._best = {"file": None, "loss": math.inf}
         try:
             path = self._agreed(own)
@@ -223,6 +222,7 @@ class Checkpoints:
         path, problem = None, None
         if rank() == 0:
             try:
+                check_plain(own, "the run")
                 self._open()
                 path = self._newest(own)
             except CheckpointError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.optim.lr_scheduler import LRScheduler
 
 from dlbook.history import History
@@ -23,6 +24,7 @@ from dlbook.pytorch.distributed import (
     sum_over_processes,
 )
 from dlbook.pytorch.randomness import generators_state, set_generators_state
+from dlbook.pytorch.whole import brought_together, divided, divided_optimizer
 
 __all__ = ["Best", "Run", "Sums"]
 
@@ -217,10 +219,14 @@ class Run:
             "generators": generators_state(),
             "loader": [generator.get_state() for generator in self._loader_generators()],
             "sums": self.sums.state_dict(),
+            "buffers": {name: buffer.cpu() for name, buffer in self._own_buffers()},
         }
         return {
-            "model": self.model.state_dict(),
-            "optimizer": {**_named_state(self.optimizer), "parameters": self._optimized()},
+            "model": brought_together(self.model.state_dict()),
+            "optimizer": {
+                **brought_together(_named_state(self.optimizer)),
+                "parameters": self._optimized(),
+            },
             "schedule": None if self.schedule is None else _named_state(self.schedule),
             "scaler": {} if self.scaler is None else self.scaler.state_dict(),  # {}: does nothing
             "sampler": None if self.sampler is None else self.sampler.state_dict(),
@@ -231,7 +237,7 @@ class Run:
                 "step": self.step,
                 "seconds": self.seconds,
             },
-            "best": self.best.state_dict(),
+            "best": brought_together(self.best.state_dict()),
             "history": {
                 "settings": dict(self.history.settings),
                 "epochs": [dict(row) for row in self.history.epochs],
@@ -268,8 +274,10 @@ class Run:
         problems = differences(self.state_dict(), state)
         if problems:
             raise ValueError(f"the state is of another run: {'; '.join(problems)}")
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"]["state"])
+        like = self.model.state_dict()
+        self.model.load_state_dict(divided(state["model"], like))
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.optimizer.load_state_dict(divided_optimizer(state["optimizer"]["state"], parameters))
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"]["state"])
         if self.scaler is not None:
@@ -278,7 +286,9 @@ class Run:
             self.sampler.load_state_dict(state["sampler"])
         for name, value in state["position"].items():
             setattr(self, name, value)
-        self.best.load_state_dict(state["best"])
+        kept = state["best"]["kept"]
+        kept = None if kept is None else divided(kept, like)
+        self.best.load_state_dict({**state["best"], "kept": kept})
         self.finished = self.best.at_its_end if state["best"]["over"] else state["finished"]
         self.history.settings.update(state["history"]["settings"] | self.history.settings)
         self.history.epochs[:] = [dict(row) for row in state["history"]["epochs"]]
@@ -303,6 +313,10 @@ class Run:
         generators = (getattr(owner, "generator", None) for owner in owners)
         return list({id(g): g for g in generators if isinstance(g, torch.Generator)}.values())
 
+    def _own_buffers(self) -> list[tuple[str, Tensor]]:
+        """Return the buffers that differ between processes: ``parallel`` keeps them the same."""
+        return list(self.model.named_buffers()) if isinstance(self.model, FSDPModule) else []
+
     def _take_own(self, processes: list[dict[str, Any]]) -> None:
         """Take over what this process had of its own."""
         device = next(self.model.parameters()).device
@@ -316,6 +330,8 @@ class Run:
             return
         own = processes[rank()]
         self.sums.load_state_dict(own["sums"], device)
+        for name, buffer in self._own_buffers():
+            buffer.copy_(own["buffers"].get(name, buffer))
         for generator, place in zip(self._loader_generators(), own["loader"], strict=True):
             generator.set_state(place)
         usable = usable_generators(own["generators"])

@@ -20,9 +20,10 @@ ROOT = Path(__file__).parents[2]
 
 def measured(count: int = COUNT, seed: int = SEED, width: int = WIDTH) -> dict[str, int]:
     """Kill runs and go on with them; count what came of it."""
-    command = [sys.executable, "-m", "tests.killed.harness", f"kills:{count}:{seed}:{width}"]
+    part = f"kills:{count}:{seed}:{width}"
+    command = [sys.executable, "-m", "tests.killed.harness", part]
     report = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    return counted(json.loads(report.stdout)["kills"])
+    return counted(json.loads(report.stdout)[part])
 
 
 def counted(kills: list[dict[str, Any]]) -> dict[str, int]:

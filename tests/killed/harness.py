@@ -223,11 +223,11 @@ def suicidal(stage: str, folder: Path, result: Path) -> None:
     trained(result, folder, epochs=1)()
 
 
-def group(place: Path, world: int) -> dict[str, Any]:
+def group(place: Path, world: int, sharded: bool = False) -> dict[str, Any]:
     """Interrupt a group of processes after step 7, then go on with as many and with one."""
 
     def start(name: str, folder: Path | None, processes: int, **options: Any) -> list[int]:
-        options["epochs"] = 2
+        options |= {"epochs": 2, "sharded": sharded}
         store = place / f"store-{name}"
 
         def member(rank: int) -> Callable[[], None]:
@@ -252,6 +252,8 @@ def group(place: Path, world: int) -> dict[str, Any]:
     folder = place / "group"
     found: dict[str, Any] = {"statuses": finish(start("reference", None, world))}
     found["statuses"] += finish(start("stopped", folder, world, stop=7))
+    run = read_checkpoint(folder / "step-00000007.pt")["run"]
+    found["kept"] = [len(run["processes"]), *run["model"]["0.weight"].shape]
     shutil.copytree(folder, place / "alone")
     found["statuses"] += finish(start("resumed", folder, world, seed=1))
     found["equal"] = [
@@ -279,7 +281,7 @@ def main(arguments: list[str]) -> None:
     for argument in arguments:
         name, *numbers = argument.split(":")
         with TemporaryDirectory() as place:
-            report[name] = parts[name](Path(place), *map(int, numbers))
+            report[argument] = parts[name](Path(place), *map(int, numbers))
     sys.stdout.write(json.dumps(report))
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from dlbook.history import History
 from dlbook.pytorch import fit, make_loader
 from dlbook.pytorch.checkpoints import Checkpoints
 from dlbook.pytorch.data import Loader
-from dlbook.pytorch.distributed import rank
+from dlbook.pytorch.distributed import rank, shard
 from dlbook.pytorch.state import Run
+from dlbook.pytorch.whole import brought_together
 
 EPOCHS = 3
 STEPS = 6  # of an epoch
@@ -91,6 +93,7 @@ def train(
     stop: int | None = None,
     width: int = 32,
     every: int = 2,
+    sharded: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
     """Train, or go on training; return all that the run ended with, but the time it took."""
@@ -104,6 +107,8 @@ def train(
         checkpoints.stop = stop
     torch.manual_seed(seed + 1000 * rank())  # each process draws its own dropout
     model = network(width)
+    if sharded:
+        shard(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02 + 0.01 * seed)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=40 + seed)
     history = History(settings={"seed": 0})
@@ -124,7 +129,7 @@ def train(
         **({"patience": 100, "epochs": EPOCHS} | options),
     )
     rows = [{name: v for name, v in row.items() if name != "seconds"} for row in history.epochs]
-    return {
+    ended = {
         "model": model.state_dict(),
         "scaler": runs[-1].scaler.state_dict() if runs and runs[-1].scaler else None,
         "optimizer": optimizer.state_dict(),
@@ -132,10 +137,13 @@ def train(
         "history": {"settings": history.settings, "epochs": rows},
         "next draw": torch.rand(1),
     }
+    return dict(brought_together(ended))
 
 
 def bits(value: Any) -> Any:
     """Turn what a run ended with into values that are equal only where all bits are."""
+    if isinstance(value, DTensor):
+        value = value.to_local()
     if isinstance(value, Tensor):
         return (str(value.dtype), tuple(value.shape), value.contiguous().numpy().tobytes())
     if isinstance(value, dict):
