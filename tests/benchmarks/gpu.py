@@ -249,7 +249,7 @@ def main() -> None:
         Console().print("no CUDA device: nothing was measured on a GPU, nothing recorded")
         return
     device = torch.device("cuda")
-    torch.backends.cuda.matmul.allow_tf32 = False  # float32 is float32 in the first two loops
+    torch.backends.cuda.matmul.allow_tf32 = False  # float32 in full
     rates = {name: product_rate(dtype, device, ROUNDS, PRODUCT) for name, dtype in DTYPES.items()}
     values: dict[str, Any] = {
         "device": describe(device),
