@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -10,9 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from dlbook.pytorch.checkpoints import Checkpoints
+from dlbook.pytorch import distributed
+from dlbook.pytorch.checkpoints import Checkpoints, load_weights
+from dlbook.pytorch.distributed import launched, process_count, process_group
 from tests.processes import cases, dying
-from tests.processes.group import endings, together
+from tests.processes.group import endings, environment, summary_of, together
 
 Results = dict[str, Any]
 
@@ -20,7 +24,11 @@ Results = dict[str, Any]
 @pytest.fixture(scope="module", params=[2, 3], ids=["two", "three"])
 def group(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What each process of a group got: started once, for all tests."""
-    return together(request.param, cases.everything, tmp_path_factory.mktemp("group"))
+    folder = tmp_path_factory.mktemp("group")
+    work = partial(cases.everything, folder=folder / "kept")
+    return [
+        process | {"kept": folder / "kept"} for process in together(request.param, work, folder)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +72,18 @@ def test_a_distributed_network_learns_what_a_whole_one_does(name: str, group: li
     wanted = cases.SHARDED[name]()  # alone, shard changes nothing
     for process in group:
         assert_close(process["sharded"][name], wanted)
+
+
+def test_a_distributed_network_goes_on_from_a_checkpoint_which_a_whole_one_can_read(
+    group: list[Any],
+) -> None:
+    wanted = cases.trained(optimizer=cases.adam, validation=cases.held_out(), patience=5)
+    for process in group:
+        assert_close(process["unequal"]["gone on"], wanted)
+    model = cases.network(seed=9)
+    load_weights(group[0]["kept"], model)
+    for ours, theirs in zip(model.parameters(), wanted["parameters"], strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
 def test_each_process_holds_its_part_of_a_distributed_network(group: list[Any]) -> None:
@@ -193,6 +213,28 @@ def test_a_process_that_ends_too_early_ends_the_job_with_one_line_and_a_checkpoi
     assert said(errors) == [f"dlbook: {what}; {stopped(kept)}"]
     assert errors.count("Traceback") == (how == "failed"), errors
     assert Checkpoints(kept).latest() == kept / "step-00000009.pt"
+    told = [rank for rank in range(3) if summary_of(tmp_path, rank).exists()]
+    assert told == ([1] if how == "failed" else []), "torchrun's summary shows what it is told"
+    for rank in told:
+        reason = json.loads(summary_of(tmp_path, rank).read_text())["message"]
+        assert reason["message"] == "ArithmeticError: nothing adds up\nany more"
+
+
+def test_what_all_processes_refuse_is_said_by_one(tmp_path: Path) -> None:
+    statuses, errors = endings(2, dying.refused, tmp_path)
+    assert statuses == [1, 1]
+    (line,) = said(errors)
+    assert re.fullmatch(r"dlbook: rank [01] of 2 failed: ValueError: expected epochs .*", line)
+    assert errors.count("Traceback") == 1
+
+
+def test_a_process_that_is_interrupted_or_asks_to_end_says_nothing_of_its_own(
+    tmp_path: Path,
+) -> None:
+    for error in (KeyboardInterrupt, SystemExit):
+        statuses, errors = endings(2, partial(dying.interrupted, error=error), tmp_path)
+        assert all(statuses)
+        assert not said(errors)
 
 
 @pytest.fixture(scope="module")
@@ -231,13 +273,94 @@ def test_torchrun_starts_a_killed_job_again_and_it_ends_with_the_same_bits(
         assert all(map(torch.equal, got["parameters"], wanted["parameters"]))
 
 
-def test_torchruns_summary_names_the_process_that_failed_and_shows_its_traceback(
-    tmp_path: Path,
+def test_without_torchrun_the_block_runs_as_it_would_alone(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    job = torchrun("failed", tmp_path)
-    assert job.returncode == 1
-    what = "rank 1 of 2 failed: ArithmeticError: nothing adds up any more"
-    assert said(job.stderr) == [f"dlbook: {what}; {stopped(tmp_path)}"]
-    cause = job.stderr.split("Root Cause")[1]
-    assert "rank      : 1" in cause
-    assert "ArithmeticError: nothing adds up" in cause
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # clusters set it for other purposes
+    assert not launched()
+    threads = torch.get_num_threads()
+    with process_group("cpu") as device:
+        assert (device, process_count()) == (torch.device("cpu"), 1)
+        assert torch.get_num_threads() == threads
+
+
+def enter(device: str | None = None, **options: Any) -> None:
+    with process_group(device, **options):
+        raise AssertionError("a group was joined")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"WORLD_SIZE": None, "MASTER_PORT": ""},
+            "expected torchrun's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT in the "
+            "environment, got RANK=0, LOCAL_RANK=0, MASTER_ADDR=127.0.0.1, without WORLD_SIZE, "
+            "MASTER_PORT: start with torchrun, or unset RANK, WORLD_SIZE, LOCAL_RANK to run one "
+            "process",
+        ),
+        ({"RANK": "one"}, "expected whole numbers from torchrun, got RANK=one, WORLD_SIZE=2, "),
+        ({"RANK": "2"}, "expected ranks from 0 up to below the number of processes and a port "),
+        ({"LOCAL_RANK": "-1"}, "expected ranks from 0 up to below the number of processes and "),
+        ({"LOCAL_WORLD_SIZE": "3"}, "expected ranks from 0 up to below the number of processes "),
+        ({"MASTER_PORT": "65536"}, "expected ranks from 0 up to below the number of processes "),
+    ],
+)
+def test_an_environment_that_torchrun_would_not_make_is_refused(
+    changed: dict[str, str | None], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (environment(0, 2, 1) | changed).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert launched()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        enter()
+
+
+def test_a_timeout_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a timeout above 0 seconds, got 0"):
+        enter(timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "devices", "own"),
+    [
+        (None, ["cuda", "cuda:0", "cuda:1", "cpu"], "cuda:1"),
+        ("cuda", ["cuda", "cuda:0", "cuda:1", "cpu"], "cuda:1"),
+        ("cpu", ["cuda", "cuda:0", "cuda:1", "cpu"], "cpu"),
+        (None, ["cuda", "cuda:0", "cpu"], "cpu"),
+        ("auto", ["mps", "cpu"], "cpu"),
+    ],
+)
+def test_each_process_gets_a_gpu_of_its_own_or_none_does(
+    asked: str | None, devices: list[str], own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(devices, monkeypatch)
+    assert distributed._own_device(asked, local=1, neighbors=2) == torch.device(own)
+
+
+@pytest.mark.parametrize(
+    ("asked", "devices"),
+    [
+        ("cuda", ["cuda", "cuda:0", "cpu"]),
+        ("cuda:0", ["cuda", "cuda:0", "cpu"]),
+        ("mps", ["mps", "cpu"]),
+    ],
+)
+def test_a_device_asked_for_that_processes_would_have_to_share_is_refused(
+    asked: str, devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(devices, monkeypatch)
+    message = f"expected a device of its own for each of 2 processes, got {asked} with "
+    with pytest.raises(ValueError, match=message):
+        distributed._own_device(asked, local=1, neighbors=2)
+
+
+def give(devices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this machine have other devices."""
+    monkeypatch.delenv("DLBOOK_DEVICE", raising=False)
+    monkeypatch.setattr("dlbook.pytorch.devices.available_devices", lambda: devices)
+    count = sum(name.startswith("cuda:") for name in devices)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)

@@ -13,6 +13,20 @@ from dlbook.pytorch.batches import Batches, Rows
 from dlbook.pytorch.callbacks import TensorBoard
 from dlbook.pytorch.data import ArrayDataset, loader_of, make_loader, sampler_of
 from dlbook.pytorch.devices import available_devices, best_device, describe, move
+from dlbook.pytorch.distributed import (
+    any_process,
+    from_first,
+    gather_to_first,
+    launched,
+    parallel,
+    process_count,
+    process_group,
+    rank,
+    shard,
+    share_out,
+    sum_over_processes,
+    synchronized,
+)
 from dlbook.pytorch.evaluation import evaluate, predict
 from dlbook.pytorch.exchange import load_arrays, save_arrays
 from dlbook.pytorch.models import MLP, ConvNet, ResidualBlock, ResNet
@@ -45,6 +59,7 @@ __all__ = [
     "ShardDataset",
     "Summary",
     "TensorBoard",
+    "any_process",
     "available_devices",
     "best_device",
     "count_parameters",
@@ -52,21 +67,32 @@ __all__ = [
     "deterministic",
     "evaluate",
     "fit",
+    "from_first",
+    "gather_to_first",
     "generators_state",
+    "launched",
     "load_arrays",
     "loader_of",
     "make_loader",
     "make_shard_loader",
     "move",
+    "parallel",
     "predict",
+    "process_count",
+    "process_group",
     "random_erase",
     "random_flip",
     "random_noise",
     "random_shift",
+    "rank",
     "sampler_of",
     "save_arrays",
     "seed_all",
     "set_generators_state",
+    "shard",
+    "share_out",
+    "sum_over_processes",
     "summary",
+    "synchronized",
     "write_shards",
 ]

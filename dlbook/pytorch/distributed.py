@@ -491,8 +491,8 @@ def _agreed(batches: Batches) -> dict[str, object]:
     """Return the sampler's state in rank 0, which must cut the same batches."""
     own = batches.state_dict()
     first = from_first(own)
-    for name in own.keys() - {"seed"}:
-        if own[name] != first[name]:
+    for name in own:
+        if name != "seed" and own[name] != first[name]:
             raise ValueError(
                 f"expected the same batches in all processes: {name} is {own[name]} in rank "
                 f"{rank()} and {first[name]} in rank 0"

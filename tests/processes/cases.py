@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from dlbook.pytorch import evaluate, fit, make_loader
+from dlbook.pytorch.checkpoints import Checkpoints
 from dlbook.pytorch.data import Loader
 from dlbook.pytorch.distributed import (
     any_process,
@@ -69,6 +71,7 @@ def trained(
     batches: Loader | None = None,
     loss: nn.Module | None = None,
     steps_an_epoch: int = 4,
+    epochs: int | None = None,
     **options: Any,
 ) -> Results:
     """Train for 20 steps; return parameters and history."""
@@ -80,7 +83,7 @@ def trained(
         loss or nn.CrossEntropyLoss(),
         made,
         batches or loader(),
-        epochs=STEPS // steps_an_epoch,
+        epochs=epochs or STEPS // steps_an_epoch,
         device=CPU,
         progress=False,
         schedule=halving,
@@ -238,11 +241,26 @@ def held() -> tuple[int, int]:
     return sum(parts), sum(p.numel() for p in model.parameters())
 
 
-def unequal() -> Results:
+def gone_on(folder: Path) -> Results:
+    """Train a distributed network in two parts, with a checkpoint between them."""
+    for epochs in (2, 5):
+        result = trained(
+            model=shard(network(rank())),
+            optimizer=adam,
+            epochs=epochs,
+            validation=held_out(),
+            patience=5,
+            checkpoints=Checkpoints(folder, every=3, resume=True),
+        )
+    return result
+
+
+def unequal(folder: Path) -> Results:
     """What differs, or is refused, where there are several processes."""
     model = network()
     loss = nn.CrossEntropyLoss()
     return {
+        "gone on": gone_on(folder),
         "launched": launched(),
         "threads": torch.get_num_threads(),
         "sum": sum_over_processes(torch.tensor([1.0 + rank()])).item(),
@@ -261,11 +279,11 @@ def unequal() -> Results:
     }
 
 
-def everything(device: torch.device) -> Results:
+def everything(device: torch.device, folder: Path) -> Results:
     """Run all cases in one process of a group."""
     return {
         "device": str(device),
         "equal": {name: case() for name, case in EQUAL.items()},
         "sharded": {name: case() for name, case in SHARDED.items()},
-        "unequal": unequal(),
+        "unequal": unequal(folder),
     }

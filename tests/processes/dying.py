@@ -14,7 +14,7 @@ from torch import nn
 
 from dlbook.pytorch import fit
 from dlbook.pytorch.checkpoints import Checkpoints
-from dlbook.pytorch.distributed import process_group, rank
+from dlbook.pytorch.distributed import any_process, process_group, rank
 from tests.processes import cases
 
 STEP, VICTIM = 10, 1  # which pass forward is the last of which process; there are 4 in an epoch
@@ -59,6 +59,18 @@ def end(how: str) -> None:
             threading.Event().wait()
         case "terminated":
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def refused(device: torch.device) -> None:
+    """Ask in all processes for what cannot be."""
+    cases.trained(epochs=-1)
+
+
+def interrupted(device: torch.device, error: type[BaseException]) -> None:
+    """Interrupt one process; the other waits for it."""
+    if rank() == VICTIM:
+        raise error(3)
+    any_process(False)
 
 
 if __name__ == "__main__":

@@ -77,8 +77,14 @@ def _member(rank: int, world: int, port: int, work: Work, folder: Path, timeout:
     with _errors(folder, rank).open("w") as file:
         os.dup2(file.fileno(), 2)
     os.environ.update(environment(rank, world, port))
+    os.environ["TORCHELASTIC_ERROR_FILE"] = str(summary_of(folder, rank))
     with process_group("cpu", timeout=timeout) as device:
         torch.save(work(device), _result(folder, rank))
+
+
+def summary_of(folder: Path, rank: int) -> Path:
+    """Return the file from which torchrun would take the reason why a process failed."""
+    return folder / f"{rank}.json"
 
 
 def _result(folder: Path, rank: int) -> Path:
