@@ -3,12 +3,15 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim import lr_scheduler as rates
 from torch.utils.data import DataLoader, TensorDataset
 
 from dlbook.history import History
@@ -72,6 +75,56 @@ def test_a_run_interrupted_again_and_again_ends_with_the_same_bits(
     for stop in range(2, EPOCHS * STEPS, 3):
         interrupted(tmp_path, "plain", stop)
     assert bits(train(tmp_path)) == reference("plain")
+
+
+SCHEDULES: dict[str, Callable[[Optimizer], Any]] = {
+    "step": lambda o: rates.StepLR(o, 4),
+    "multistep": lambda o: rates.MultiStepLR(o, [3, 8]),
+    "linear": lambda o: rates.LinearLR(o, total_iters=12),
+    "polynomial": lambda o: rates.PolynomialLR(o, total_iters=15),
+    "exponential": lambda o: rates.ExponentialLR(o, 0.9),
+    "restarts": lambda o: rates.CosineAnnealingWarmRestarts(o, 5),
+    "one cycle": lambda o: rates.OneCycleLR(o, 0.1, total_steps=20),
+    "cycles": lambda o: rates.CyclicLR(o, 0.01, 0.1, step_size_up=4, cycle_momentum=False),
+    "lambda": lambda o: rates.LambdaLR(o, lambda step: 1 / (1 + step)),
+    "products": lambda o: rates.MultiplicativeLR(o, lambda step: 1 / (1 + step)),
+    "plateau": lambda o: rates.ReduceLROnPlateau(o, patience=0, threshold=10.0),
+    "sequence": lambda o: rates.SequentialLR(
+        o, [rates.LinearLR(o, total_iters=5), rates.CosineAnnealingLR(o, 9)], [5]
+    ),
+    "chain": lambda o: rates.ChainedScheduler([rates.LinearLR(o), rates.StepLR(o, 4)]),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_each_schedule_of_pytorch_goes_on_with_the_same_bits(schedule: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"schedule": SCHEDULES[schedule]}
+    interrupted(tmp_path, "plain", STEPS + 3, every=1, **options)
+    assert bits(train(tmp_path, seed=1, **options)) == bits(train(None, **options))
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "SGD": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    "AdamW": partial(torch.optim.AdamW, amsgrad=True),
+    "ASGD": torch.optim.ASGD,
+    "Adadelta": torch.optim.Adadelta,
+    "Adafactor": torch.optim.Adafactor,
+    "Adagrad": torch.optim.Adagrad,
+    "Adamax": torch.optim.Adamax,
+    "NAdam": torch.optim.NAdam,
+    "RAdam": torch.optim.RAdam,
+    "RMSprop": torch.optim.RMSprop,
+    "Rprop": torch.optim.Rprop,
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_each_optimizer_of_pytorch_goes_on_with_the_same_bits(
+    optimizer: str, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"optimizer": OPTIMIZERS[optimizer]}
+    interrupted(tmp_path, "plain", STEPS + 3, every=1, **options)
+    assert bits(train(tmp_path, seed=1, **options)) == bits(train(None, **options))
 
 
 @pytest.mark.parametrize(

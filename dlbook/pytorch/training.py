@@ -18,7 +18,7 @@ from dlbook.progress import epoch_bar
 from dlbook.pytorch.callbacks import Callback
 from dlbook.pytorch.checkpoints import Checkpoints
 from dlbook.pytorch.checks import check_batch, check_run
-from dlbook.pytorch.data import Batch
+from dlbook.pytorch.data import Batch, sampler_of
 from dlbook.pytorch.devices import best_device
 from dlbook.pytorch.distributed import (
     any_process,
@@ -182,6 +182,8 @@ def fit(
                     checkpoints.after_step(run)
             row = _named("train", run.sums.means())
             if validation is not None:
+                if (order := sampler_of(validation)) is not None:
+                    order.start(run.epoch)  # where rows are shuffled: the same after going on
                 measured = evaluate(model, loss, validation, device=precision.device, amp=amp)
                 row |= _named("validation", measured)
             if _by_epoch(schedule):

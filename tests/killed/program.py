@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from dlbook.history import History
@@ -20,6 +24,7 @@ from dlbook.pytorch.whole import brought_together
 
 EPOCHS = 3
 STEPS = 6  # of an epoch
+COSINE = partial(CosineAnnealingLR, T_max=40)
 ROWS, BATCH = 90, 16  # the last batch has 10 rows
 FEATURES, CLASSES = 20, 4
 
@@ -29,6 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp16": {"amp": "fp16"},
     "accumulated": {"accumulate": 4},  # 4 and 2 batches a step
     "impatient": {"patience": 2, "epochs": 30, "_shift": 1},  # past its best after one epoch
+    "shuffled validation": {"_shuffled": True},
     "others' loader": {"_loader": "generator", "_every": None},
     "others' loader, global draws": {"_loader": "global", "_every": None},
     "others' sampler": {"_loader": "sampler", "_every": None},
@@ -94,13 +100,17 @@ def train(
     width: int = 32,
     every: int = 2,
     sharded: bool = False,
+    optimizer: Callable[..., Optimizer] = Adam,
+    schedule: Callable[[Optimizer], LRScheduler] = COSINE,
     **options: Any,
 ) -> dict[str, Any]:
     """Train, or go on training; return all that the run ended with, but the time it took."""
     options = VARIANTS[variant] | options
     kind, every_or_none = options.pop("_loader", "ours"), options.pop("_every", every)
     X, y = examples(40, seed=2)
-    held_out = make_loader(X, (y + options.pop("_shift", 0)) % CLASSES, batch_size=16)
+    y = (y + options.pop("_shift", 0)) % CLASSES
+    generator = torch.Generator().manual_seed(7) if options.pop("_shuffled", False) else None
+    held_out = make_loader(X, y, batch_size=16, generator=generator)
     checkpoints = None
     if folder is not None:
         checkpoints = Interrupting(folder, every=every_or_none, resume=True)
@@ -109,18 +119,18 @@ def train(
     model = network(width)
     if sharded:
         shard(model)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02 + 0.01 * seed)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=40 + seed)
+    chosen = optimizer(model.parameters(), lr=0.02 + 0.01 * seed)
+    rates = schedule(chosen)
     history = History(settings={"seed": 0})
     runs: list[Run] = []
     fit(
         model,
         nn.CrossEntropyLoss(),
-        optimizer,
+        chosen,
         loader(kind, seed),
         device="cpu",
         validation=held_out,
-        schedule=schedule,
+        schedule=rates,
         max_norm=1.0,
         checkpoints=checkpoints,
         progress=False,
@@ -132,8 +142,8 @@ def train(
     ended = {
         "model": model.state_dict(),
         "scaler": runs[-1].scaler.state_dict() if runs and runs[-1].scaler else None,
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
+        "optimizer": chosen.state_dict(),
+        "schedule": rates.state_dict(),
         "history": {"settings": history.settings, "epochs": rows},
         "next draw": torch.rand(1),
     }
