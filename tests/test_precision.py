@@ -41,6 +41,23 @@ def test_outputs_are_in_16_bits_and_loss_parameters_and_gradients_in_32(
     assert outputs[-1] == (False, torch.float32), "without amp nothing is in 16 bits"
 
 
+@pytest.mark.parametrize("amp", ["bf16", "fp16"])
+@pytest.mark.parametrize(
+    "loss",
+    [nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.MSELoss, nn.L1Loss, nn.HuberLoss],
+    ids=lambda loss: loss.__name__,
+)
+def test_pytorchs_losses_are_computed_in_single_precision(loss: type[nn.Module], amp: Amp) -> None:
+    X = torch.tensor([[300.0, 1.0]])
+    model = nn.Linear(2, 2)
+    with Precision(amp, torch.device("cpu")).autocast():
+        Z = model(X)
+        mean = loss()(Z, torch.zeros(1, 2))
+    assert mean.dtype == torch.float32
+    reference = loss()(Z.float(), torch.zeros(1, 2))
+    assert mean.item() == pytest.approx(reference.item(), rel=1e-6)
+
+
 @pytest.mark.parametrize(("amp", "bits"), [("bf16", 8), ("fp16", 11)])
 def test_a_run_stays_near_that_in_single_precision_and_is_not_the_same(amp: Amp, bits: int) -> None:
     """Each of three roundings (input, weight, output) moves a logit by a part in 2**bits at most.

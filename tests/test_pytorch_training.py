@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dlbook.history import History
 from dlbook.pytorch import MLP, evaluate, evaluation, make_loader, training
+from dlbook.pytorch.checkpoints import Checkpoints
 from dlbook.pytorch.state import Run
 from tests.torch_runs import (
     CLASSES,
@@ -244,6 +246,21 @@ def test_a_schedule_that_waits_for_a_plateau_goes_on_by_the_validation_loss_of_e
         expected.append(idle.param_groups[0]["lr"])
     assert rates == expected
     assert len(set(rates)) > 2
+
+
+def test_a_plateau_is_remembered_when_a_run_goes_on(tmp_path: Path) -> None:
+    def run(epochs: int, folder: Path) -> History:
+        model = network()
+        optimizer = sgd(model, lr=3.0)
+        plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+        return fit(
+            model, CLASSES, optimizer, batches(4, 4), epochs=epochs, schedule=plateau,
+            validation=batches(20, seed=1), checkpoints=Checkpoints(folder, resume=True),
+        )  # fmt: skip
+
+    run(3, tmp_path / "parts")
+    parts, whole = run(12, tmp_path / "parts"), run(12, tmp_path / "whole")
+    assert parts["validation_loss"] == whole["validation_loss"]
 
 
 class Told(nn.Module):
