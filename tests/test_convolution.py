@@ -79,6 +79,16 @@ def test_adding_patches_is_the_transpose_of_cutting_them_out(stride: int, paddin
     assert (P * dP).sum() == pytest.approx((X * dX).sum(), rel=1e-12)
 
 
+def test_patches_lie_one_pixel_apart_and_none_is_added_around_unless_told_otherwise() -> None:
+    X = rng().normal(size=(1, 1, 4, 5))
+    P = patches(X, (2, 3))
+    assert P.shape == (1, 1, 2, 3, 3, 3)
+    for y, x in np.ndindex(3, 3):
+        assert_array_equal(P[..., y, x], X[..., y : y + 2, x : x + 3])
+    dP = rng(1).normal(size=P.shape)
+    assert_array_equal(add_patches(dP, (4, 5)), add_patches(dP, (4, 5), stride=1, padding=0))
+
+
 def test_patches_cannot_be_written_to() -> None:
     with pytest.raises(ValueError, match="read-only"):
         patches(image([1, 2], [3, 4]), (1, 1))[...] = 0
@@ -140,6 +150,9 @@ W, b = np.zeros((6, 3, 2, 2)), np.zeros(6)
             ValueError,
             "fits into images of 4 x 5 pixels with padding 0, got one of 5 x 5 pixels",
         ),
+        (lambda: patches(X, (2, 6)), ValueError, "of 4 x 5 pixels .*, got one of 2 x 6 pixels"),
+        (lambda: patches(X, (5, 2)), ValueError, "of 4 x 5 pixels .*, got one of 5 x 2 pixels"),
+        (lambda: patches(X, (2, 0)), ValueError, "kernel width of at least 1, got 0"),
         (lambda: max_pool2d_forward(X, size=5), ValueError, "got one of 5 x 5 pixels"),
         (lambda: max_pool2d_forward(X, size=0), ValueError, "kernel height of at least 1, got 0"),
         (lambda: average_pool2d_forward(X, stride=0), ValueError, "stride of at least 1, got 0"),

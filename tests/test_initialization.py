@@ -296,6 +296,12 @@ def test_a_normal_start_is_a_hundred_times_narrower_than_pytorchs_unless_told_ot
     assert W.std() == pytest.approx(theirs.std() / 100, rel=0.02)
 
 
-def test_a_width_barely_below_zero_is_told_before_anything_is_drawn() -> None:
-    with pytest.raises(ValueError, match=r"expected std from 0 up and finite, got -0\.5"):
-        normal(3, 2, rng=np.random.default_rng(0), std=-0.5)
+@pytest.mark.parametrize(("initialize", "option"), OPTIONS)
+def test_an_option_barely_below_zero_is_told_by_its_name(initialize: Any, option: str) -> None:
+    with pytest.raises(ValueError, match=f"expected {option} from 0 up and finite, got -0.5"):
+        initialize(3, 2, rng=np.random.default_rng(0), **{option: -0.5})
+
+
+def test_a_slope_barely_below_zero_has_no_gain() -> None:
+    with pytest.raises(ValueError, match=r"expected negative_slope from 0 up .*, got -0\.5"):
+        calculate_gain("leaky_relu", negative_slope=-0.5)

@@ -411,6 +411,19 @@ def test_a_reduction_that_is_neither_mean_nor_sum_is_refused(bad: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"label_smoothing": 1.0}, "label_smoothing from 0 up and below 1, got 1.0"),
+        ({"label_smoothing": -0.5}, "label_smoothing from 0 up and below 1, got -0.5"),
+        ({"weight": np.array([1.0, -0.5, 2.0])}, r"class weights from 0 up, got -0\.5"),
+    ],
+)
+def test_an_option_barely_out_of_range_is_told(options: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        weighted_cross_entropy_forward(np.zeros((2, 3)), np.array([0, 2]), **options)
+
+
 def test_an_option_that_a_loss_does_not_have_is_told_with_those_it_has() -> None:
     with pytest.raises(TypeError, match="expected options of delta, reduction, got 'beta'"):
         with_options(huber, beta=1.0)

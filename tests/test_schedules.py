@@ -69,6 +69,25 @@ def test_one_cycle_starts_peaks_and_ends_where_it_says() -> None:
     assert rates[-1] == pytest.approx(2 / 25 / 1e4, rel=1e-12)
 
 
+def test_a_cycle_may_start_and_end_at_its_highest_rate() -> None:
+    options = {"max_lr": 2.0, "total_steps": 10, "pct_start": 0.5}
+    flat = [schedules.one_cycle(t, **options, div_factor=1, final_div_factor=1) for t in range(10)]
+    assert flat == pytest.approx([2.0] * 10, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("pct_start", "message"),
+    [
+        (1.0, "expected pct_start from 0 up and below 1, got 1.0"),
+        (-0.5, "expected pct_start from 0 up and below 1, got -0.5"),
+        (0.25, r"pct_start \* total_steps above 1.*got 0.25 \* 4"),
+    ],
+)
+def test_a_rise_that_takes_all_steps_or_none_is_told(pct_start: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        schedules.one_cycle(0, max_lr=1.0, total_steps=4, pct_start=pct_start)
+
+
 def test_half_of_the_cosine_is_half_of_the_rate() -> None:
     assert schedules.cosine(50, lr=0.8, T_max=100) == pytest.approx(0.4, rel=1e-12)
     assert schedules.cosine(100, lr=0.8, T_max=100, eta_min=0.1) == pytest.approx(0.1, rel=1e-12)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -319,6 +320,63 @@ def test_early_stopping_waits_its_patience_and_restores_the_best_epoch() -> None
     assert len(history) == best + 1 + 4 < 200
     assert evaluate(model, cross_entropy, *held_out)["loss"] == pytest.approx(losses[best])
     assert losses[-1] > losses[best]
+
+
+def test_a_loss_that_stays_is_not_a_new_lowest() -> None:
+    X, y = np.zeros((4, 2)), np.array([0, 0, 1, 1])  # nothing to learn
+    model = mlp([2, 2], rng=rng(), dtype=np.float64)
+    history = fit(
+        model, cross_entropy, SGD(model.parameters), X, y,
+        epochs=9, batch_size=4, rng=rng(), validation=(X, y), patience=2, progress=False,
+    )  # fmt: skip
+    assert len(history["epoch"]) == 3, "the first and two that wait"
+
+
+def test_the_bar_is_shown_unless_told_otherwise_and_gets_loss_and_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bars: list[Any] = []
+
+    @contextmanager
+    def bar(epochs: int, *, shown: bool) -> Iterator[Any]:
+        bars.append((epochs, shown))
+        yield lambda *told: bars.append(told)
+
+    monkeypatch.setattr("dlbook.scratch.training.epoch_bar", bar)
+    X, y = make_blobs(6, k=3, rng=rng())
+    model = mlp([2, 3], rng=rng())
+    sgd = SGD(model.parameters, lr=0.25)
+    history = fit(model, cross_entropy, sgd, X, y, epochs=2, batch_size=3, rng=rng())
+    first, second = history["train_loss"]
+    assert bars == [(2, True), (first, 0.25), (second, 0.25)]
+    fit(model, cross_entropy, sgd, X, y, epochs=1, batch_size=3, rng=rng(), progress=False)
+    assert bars[3] == (1, False)
+
+
+def test_the_seconds_of_an_epoch_are_those_between_its_start_and_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([10.0, 13.0, 20.0, 25.0])
+    monkeypatch.setattr("dlbook.scratch.training.perf_counter", lambda: next(clock))
+    X, y = make_blobs(6, k=3, rng=rng())
+    model = mlp([2, 3], rng=rng())
+    history = fit(
+        model, cross_entropy, SGD(model.parameters), X, y,
+        epochs=2, batch_size=3, rng=rng(), progress=False,
+    )  # fmt: skip
+    assert list(history["seconds"]) == [3.0, 5.0]
+
+
+@pytest.mark.parametrize("option", ["max_norm", "clip_value"])
+def test_a_limit_that_cannot_be_is_told_before_any_batch_is_drawn(option: str) -> None:
+    X, y = make_blobs(6, k=3, rng=rng())
+    model, drawn = mlp([2, 3], rng=rng()), rng()
+    with pytest.raises(ValueError, match=f"expected {option} from .* up and finite, got 0"):
+        fit(
+            model, cross_entropy, SGD(model.parameters), X, y,
+            epochs=1, batch_size=3, rng=drawn, progress=False, **{option: 0.0},
+        )  # fmt: skip
+    assert drawn.random() == rng().random()
 
 
 def test_a_run_with_patience_that_ends_by_itself_also_has_its_best_epoch() -> None:

@@ -60,7 +60,7 @@ NOTHING: Outcome = {"mutants": 0, "killed": 0, "timeouts": 0, "survivors": []}
 
 def tests_of(module: str, root: Path) -> tuple[list[str], list[str]]:
     """Return the tests that a mutant of a module meets first, and those it meets if it lives."""
-    names = [OWN.get(part, part) for part in module.split("/")]
+    names = [name for part in module.split("/") for name in (part, OWN.get(part, "")) if name]
     own = [f"tests/test_{name}.py" for name in names if (root / f"tests/test_{name}.py").is_file()]
     return [f"{PACKAGE}/{module}.py", *own], [*CASES]
 

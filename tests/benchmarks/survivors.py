@@ -25,6 +25,7 @@ REASONS: dict[str, dict[str, str]] = {
         "elu: np.minimum(Z, 0) → np.minimum(Z, 1)": BOUND,
         "elu: Z > 0 → Z >= 0": "equivalent: both forms give 0 at 0",
         "elu_backward: np.minimum(Z, 0) → np.minimum(Z, 1)": BOUND,
+        "leaky_relu: Z > 0 → Z >= 0": "equivalent: both forms give 0 at 0",
     },
     "autograd/functions": {
         "operation.apply: sources[0] → sources[-1]": "an operation takes arrays of one dtype",
@@ -40,6 +41,16 @@ REASONS: dict[str, dict[str, str]] = {
         "_rows: w.ndim == 0 → w.ndim == -1": (
             "an array without axes holds one number, which fits any block"
         ),
+    },
+    "checks": {
+        "_fits: cut < 0 → cut < -1": "too few axes give too few lengths, which is seen next",
+        "_fits: return False → return None": "only whether it fits is asked",
+        "_fits: zip(symbols, found, strict=True) → zip(symbols, found, strict=False)": LENGTHS,
+        "_fits: zip(symbols, found, strict=True) → zip(symbols, found)": LENGTHS,
+        "check_gradients: zip(gradients, parameters, strict=True) → zip(gradients, "
+        "parameters, strict=False)": LENGTHS,
+        "check_gradients: zip(gradients, parameters, strict=True) → zip(gradients, "
+        "parameters)": LENGTHS,
     },
     "dropout": {
         "dropout_forward: rng.random(X.shape) >= p → rng.random(X.shape) > p": (
@@ -65,9 +76,18 @@ REASONS: dict[str, dict[str, str]] = {
         "_check_upstream: X.dtype.type(0) → X.dtype.type(1)": (
             "only its shape and dtype are looked at"
         ),
+        "_check_upstream: X.dtype.type(0) → X.dtype.type(-1)": (
+            "only its shape and dtype are looked at"
+        ),
     },
     "rates": {
         "lr_range_test: zip(rates, shuffled, strict=False) → zip(rates, shuffled)": DEFAULT,
+    },
+    "training": {
+        "_Best.restore: zip(self._arrays(), self.kept, strict=True) → "
+        "zip(self._arrays(), self.kept, strict=False)": LENGTHS,
+        "_Best.restore: zip(self._arrays(), self.kept, strict=True) → "
+        "zip(self._arrays(), self.kept)": LENGTHS,
     },
 }
 
