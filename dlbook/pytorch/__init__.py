@@ -11,6 +11,8 @@ from dlbook.pytorch.augmentation import (
 )
 from dlbook.pytorch.batches import Batches, Rows
 from dlbook.pytorch.callbacks import TensorBoard
+from dlbook.pytorch.checkpoint_files import CheckpointError, read_checkpoint
+from dlbook.pytorch.checkpoints import Checkpoints, load_weights
 from dlbook.pytorch.data import ArrayDataset, loader_of, make_loader, sampler_of
 from dlbook.pytorch.devices import available_devices, best_device, describe, move
 from dlbook.pytorch.distributed import (
@@ -40,6 +42,7 @@ from dlbook.pytorch.randomness import (
 from dlbook.pytorch.resident import DeviceBatches
 from dlbook.pytorch.shard_files import write_shards
 from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
+from dlbook.pytorch.state import Run
 from dlbook.pytorch.summaries import LayerSummary, Summary, count_parameters, summary
 from dlbook.pytorch.training import fit
 
@@ -47,6 +50,8 @@ __all__ = [
     "MLP",
     "ArrayDataset",
     "Batches",
+    "CheckpointError",
+    "Checkpoints",
     "Compose",
     "ConvNet",
     "DeviceBatches",
@@ -55,6 +60,7 @@ __all__ = [
     "ResNet",
     "ResidualBlock",
     "Rows",
+    "Run",
     "ShardBatches",
     "ShardDataset",
     "Summary",
@@ -72,6 +78,7 @@ __all__ = [
     "generators_state",
     "launched",
     "load_arrays",
+    "load_weights",
     "loader_of",
     "make_loader",
     "make_shard_loader",
@@ -85,6 +92,7 @@ __all__ = [
     "random_noise",
     "random_shift",
     "rank",
+    "read_checkpoint",
     "sampler_of",
     "save_arrays",
     "seed_all",
