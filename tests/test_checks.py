@@ -26,7 +26,8 @@ ROW, MATRIX = np.zeros(3), np.zeros((2, 3))
 def test_dots_stand_for_any_number_of_axes_none_included() -> None:
     for x in (ROW, MATRIX, np.zeros((5, 2, 3)), np.zeros((0, 3))):
         check_arrays(x=(x, "..., d"), w=(ROW, "d"))
-    check_arrays(x=(np.zeros(()), "..."), y=(np.float64(1), "..."))
+    number: Any = np.float64(1)
+    check_arrays(x=(np.zeros(()), "..."), y=(number, "..."))
     check_arrays(x=(MATRIX, "..., d"), y=(np.zeros((2, 4)), "..., e"))
 
 
@@ -103,7 +104,7 @@ def test_parameters_come_back_as_they_are_and_what_cannot_change_is_told() -> No
     with pytest.raises(ValueError, match=r"parameters\[1\] in place, got a read-only array: use"):
         check_parameters([ROW, fixed])
     with pytest.raises(TypeError, match=r"expected parameters\[1\] to hold floats, got int64"):
-        check_parameters([ROW, np.arange(2)])
+        check_parameters([ROW, np.arange(2)])  # type: ignore[list-item]  # on purpose
     with pytest.raises(ValueError, match="expected at least one parameter, got none"):
         check_parameters([])
 
@@ -125,7 +126,8 @@ def test_a_number_out_of_its_bounds_is_told(
 ) -> None:
     with pytest.raises(error, match=told):
         check_number("x", value, *bounds)
-    for right in (0, 0.5, np.float32(0.25), np.int64(0)):
+    numbers: list[Any] = [0, 0.5, np.float32(0.25), np.int64(0)]
+    for right in numbers:
         check_number("x", right, *bounds)
 
 
@@ -143,7 +145,8 @@ def test_what_is_not_whole_or_too_little_is_told(
 ) -> None:
     with pytest.raises(error, match=told):
         check_whole("n", value, **options)
-    for right in (1, np.int32(1), np.uint8(200)):
+    numbers: list[Any] = [1, np.int32(1), np.uint8(200)]
+    for right in numbers:
         check_whole("n", right, **options)
 
 

@@ -70,7 +70,7 @@ def test_one_cycle_starts_peaks_and_ends_where_it_says() -> None:
 
 
 def test_a_cycle_may_start_and_end_at_its_highest_rate() -> None:
-    options = {"max_lr": 2.0, "total_steps": 10, "pct_start": 0.5}
+    options: dict[str, Any] = {"max_lr": 2.0, "total_steps": 10, "pct_start": 0.5}
     flat = [schedules.one_cycle(t, **options, div_factor=1, final_div_factor=1) for t in range(10)]
     assert flat == pytest.approx([2.0] * 10, rel=1e-12)
 

@@ -370,11 +370,11 @@ def test_the_seconds_of_an_epoch_are_those_between_its_start_and_its_end(
 @pytest.mark.parametrize("option", ["max_norm", "clip_value"])
 def test_a_limit_that_cannot_be_is_told_before_any_batch_is_drawn(option: str) -> None:
     X, y = make_blobs(6, k=3, rng=rng())
-    model, drawn = mlp([2, 3], rng=rng()), rng()
+    model, drawn, bad = mlp([2, 3], rng=rng()), rng(), {option: 0.0}
     with pytest.raises(ValueError, match=f"expected {option} from .* up and finite, got 0"):
         fit(
             model, cross_entropy, SGD(model.parameters), X, y,
-            epochs=1, batch_size=3, rng=drawn, progress=False, **{option: 0.0},
+            epochs=1, batch_size=3, rng=drawn, progress=False, **bad,  # type: ignore[arg-type]  # a dict of floats
         )  # fmt: skip
     assert drawn.random() == rng().random()
 
