@@ -21,12 +21,8 @@ from torch.utils.data import DataLoader
 from dlbook.files import Lock
 from dlbook.history import History
 from dlbook.pytorch import make_loader
-from dlbook.pytorch.checkpoints import (
-    CheckpointError,
-    Checkpoints,
-    load_weights,
-    read_checkpoint,
-)
+from dlbook.pytorch.checkpoint_files import CheckpointError, read_checkpoint
+from dlbook.pytorch.checkpoints import Checkpoints, load_weights
 from dlbook.pytorch.state import Run
 from tests.benchmarks import kills
 from tests.benchmarks.recording import RESULTS

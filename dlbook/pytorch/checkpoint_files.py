@@ -15,7 +15,7 @@ from torch import Tensor
 from dlbook import __version__
 from dlbook.files import write_atomically
 
-__all__ = ["CheckpointError", "check_plain", "read_checkpoint", "write_checkpoint"]
+__all__ = ["CheckpointError", "read_checkpoint"]
 
 FORMAT = "dlbook.checkpoint"
 VERSION = 1

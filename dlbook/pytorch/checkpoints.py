@@ -23,7 +23,7 @@ from dlbook.pytorch.differences import differences, differences_of_models
 from dlbook.pytorch.distributed import any_process, from_first, rank
 from dlbook.pytorch.state import Run
 
-__all__ = ["CheckpointError", "Checkpoints", "load_weights", "read_checkpoint"]
+__all__ = ["Checkpoints", "load_weights"]
 
 NAME = re.compile(r"step-(\d{8,})\.pt")
 

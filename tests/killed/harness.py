@@ -25,7 +25,8 @@ import torch
 import torch.distributed as dist
 
 from dlbook import files
-from dlbook.pytorch.checkpoints import CheckpointError, Checkpoints, read_checkpoint
+from dlbook.pytorch.checkpoint_files import CheckpointError, read_checkpoint
+from dlbook.pytorch.checkpoints import Checkpoints
 from tests.killed.program import EPOCHS, STEPS, Interrupted, bits, train
 
 STAGES = (
