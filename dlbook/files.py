@@ -85,6 +85,8 @@ class Lock:
     ------
     BlockingIOError
         If it is locked already; the message gives the process that did.
+    OSError
+        If the file cannot be opened, or the file system has no locks.
 
     Examples
     --------
@@ -117,6 +119,8 @@ class Lock:
             self._file.seek(0)
             holder = self._file.read().decode(errors="replace") or "unknown"
             self._file.close()
+            if not isinstance(error, BlockingIOError | PermissionError):
+                raise  # a file system that has no locks
             raise BlockingIOError(f"{path} is locked by process {holder}") from error
         self._file.truncate(0)
         self._file.write(str(os.getpid()).encode())

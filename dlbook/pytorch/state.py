@@ -138,6 +138,8 @@ class Run:
 
     Attributes
     ----------
+    model, optimizer, history
+        As above: what a callback may look at.
     epoch, batch, step : int
         How many epochs are finished, how many batches of the present one have been learned from,
         and how many steps the optimizer has made.
@@ -173,7 +175,18 @@ class Run:
         self.first_epoch = 0 if self.sampler is None else self.sampler.epoch
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the batches of the present epoch from which nothing has been learned yet."""
+        """Yield the batches of the present epoch from which nothing has been learned yet.
+
+        Yields
+        ------
+        tuple of Tensor
+            X and y, as the loader makes them.
+
+        Raises
+        ------
+        ValueError
+            If some batches have been learned from, and the loader can only start an epoch anew.
+        """
         if self.sampler is not None:
             self.sampler.start(self.first_epoch + self.epoch, self.batch)
         elif self.batch:
@@ -184,7 +197,15 @@ class Run:
         return iter(self.loader)
 
     def end_epoch(self, row: dict[str, float], seconds: float) -> None:
-        """Record an epoch and turn to the next."""
+        """Record an epoch and turn to the next.
+
+        Parameters
+        ----------
+        row : dict of str to float
+            What was measured; its ``validation_loss`` counts for the patience.
+        seconds : float
+            The time that the epoch took.
+        """
         self.history.record(**row, seconds=seconds)
         self.finished = self.best.is_over(row.get("validation_loss", math.nan))
         self.sums = Sums()
