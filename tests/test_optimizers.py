@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import tracemalloc
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dlbook.scratch import blocks, updates
 from dlbook.scratch.clipping import clip_by_norm, clip_by_value
-from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from dlbook.scratch.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 SHAPES = [(4, 3), (3,), (2, 2)]
 
@@ -301,6 +302,23 @@ def test_parameters_change_in_place_and_gradients_do_not_change(make: Any) -> No
     assert_array_equal(g, 1)
 
 
+@each_run
+def test_a_step_makes_no_array_of_the_parameters_size(kind: Any, options: Any) -> None:
+    w, g = np.ones(60_000), np.linspace(-1, 1, 60_000)
+    optimizer = kind([w], **options)
+    tracemalloc.start()
+    try:
+        optimizer.step([g])
+        assert tracemalloc.get_traced_memory()[1] < w.nbytes / 10
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_optimizer_that_does_not_say_what_it_subtracts_is_told() -> None:
+    with pytest.raises(NotImplementedError):
+        Optimizer([np.ones(2)], 0.1, 0.0, 0).step([np.ones(2)])
+
+
 @pytest.mark.parametrize("make", KINDS)
 def test_bad_gradients_are_told_before_anything_changes(make: Any) -> None:
     parameters = [np.ones((2, 1)), np.ones(1)]
@@ -335,6 +353,13 @@ def test_bad_gradients_are_told_before_anything_changes(make: Any) -> None:
         (RMSprop, {"alpha": 1}, "expected alpha from 0 up and below 1, got 1"),
         (RMSprop, {"eps": 0}, "expected eps from .* up and finite, got 0"),
         (RMSprop, {"momentum": -0.1}, "expected momentum from 0 up and below 1, got -0.1"),
+        (RMSprop, {"momentum": 1.0}, r"expected momentum from 0 up and below 1, got 1\.0"),
+        (RMSprop, {"alpha": -0.5}, r"expected alpha from 0 up and below 1, got -0\.5"),
+        (SGD, {"momentum": -0.5}, r"expected momentum from 0 up and below 1, got -0\.5"),
+        (SGD, {"momentum": 1.0}, r"expected momentum from 0 up and below 1, got 1\.0"),
+        (SGD, {"weight_decay": -0.5}, r"expected weight_decay from 0 up and finite, got -0\.5"),
+        (Adam, {"betas": (-0.5, 0.9)}, r"expected betas\[0\] from 0 up and below 1, got -0\.5"),
+        (Adam, {"betas": (1.0, 0.9)}, r"expected betas\[0\] from 0 up and below 1, got 1\.0"),
         (AdamW, {"weight_decay": -0.1}, "expected weight_decay from 0 up and finite, got -0.1"),
         (Adam, {"lr": -1}, "expected lr from 0 up and finite, got -1"),
         (Adam, {"betas": (0.9, 1.0)}, r"expected betas\[1\] from 0 up and below 1, got 1.0"),

@@ -75,6 +75,19 @@ def test_a_cycle_may_start_and_end_at_its_highest_rate() -> None:
     assert flat == pytest.approx([2.0] * 10, rel=1e-12)
 
 
+def test_one_step_is_enough_to_rise_in() -> None:
+    rates = [schedules.one_cycle(t, max_lr=1.0, total_steps=4, pct_start=0.5) for t in range(4)]
+    assert rates == pytest.approx([1 / 25, 1, (1 + 1 / 25e4) / 2, 1 / 25e4], rel=1e-12)
+
+
+def test_a_cycle_of_no_step_or_of_half_a_step_is_told() -> None:
+    with pytest.raises(ValueError, match="expected total_steps of at least 1, got 0"):
+        schedules.one_cycle(0, max_lr=1.0, total_steps=0)
+    half: Any = 9.5
+    with pytest.raises(TypeError, match=r"expected total_steps to be a whole number, got 9\.5"):
+        schedules.one_cycle(0, max_lr=1.0, total_steps=half)
+
+
 @pytest.mark.parametrize(
     ("pct_start", "message"),
     [
@@ -86,6 +99,27 @@ def test_a_cycle_may_start_and_end_at_its_highest_rate() -> None:
 def test_a_rise_that_takes_all_steps_or_none_is_told(pct_start: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         schedules.one_cycle(0, max_lr=1.0, total_steps=4, pct_start=pct_start)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "name"),
+    [
+        (schedules.step_decay, {"lr": -0.5, "step_size": 2}, "lr"),
+        (schedules.step_decay, {"lr": 1.0, "step_size": 2, "gamma": -0.5}, "gamma"),
+        (schedules.exponential, {"lr": -0.5, "gamma": 0.5}, "lr"),
+        (schedules.exponential, {"lr": 1.0, "gamma": -0.5}, "gamma"),
+        (schedules.cosine, {"lr": -0.5, "T_max": 2}, "lr"),
+        (schedules.cosine, {"lr": 1.0, "T_max": 2, "eta_min": -0.5}, "eta_min"),
+        (schedules.linear_warmup, {"lr": -0.5}, "lr"),
+        (schedules.linear_warmup, {"lr": 1.0, "start_factor": -0.5}, "start_factor"),
+        (schedules.one_cycle, {"max_lr": -0.5, "total_steps": 9}, "max_lr"),
+    ],
+)
+def test_a_number_barely_below_zero_is_told_by_its_name(
+    schedule: Any, options: Any, name: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"expected {name} from 0 up and finite, got -0\.5"):
+        schedule(0, **options)
 
 
 def test_half_of_the_cosine_is_half_of_the_rate() -> None:

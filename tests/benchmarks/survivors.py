@@ -16,6 +16,7 @@ KILLED = 0.90
 Outcome = dict[str, Any]
 DEFAULT = "what is left out is what Python does by default"
 LENGTHS = "the lengths cannot differ: strict only says so"
+NEXT = "what is called next refuses the same in the same words"
 BOUND = "the bound only keeps exp from overflowing where its value is not taken"
 REASONS: dict[str, dict[str, str]] = {
     "activations/bounded": {
@@ -83,11 +84,22 @@ REASONS: dict[str, dict[str, str]] = {
     "rates": {
         "lr_range_test: zip(rates, shuffled, strict=False) → zip(rates, shuffled)": DEFAULT,
     },
+    "schedules": {
+        "one_cycle: t <= top → t < top": "equivalent: both halves of the wave are max_lr there",
+    },
     "training": {
         "_Best.restore: zip(self._arrays(), self.kept, strict=True) → "
         "zip(self._arrays(), self.kept, strict=False)": LENGTHS,
         "_Best.restore: zip(self._arrays(), self.kept, strict=True) → "
         "zip(self._arrays(), self.kept)": LENGTHS,
+    },
+    "updates": {
+        "adamw_update: check_arrays(w=(w, '...'), g=(g, '...'), m=(m, '...'), v=(v, "
+        "'...')) → check_arrays(w=(w, '...'), m=(m, '...'), v=(v, '...'))": NEXT,
+        "adamw_update: check_arrays(w=(w, '...'), g=(g, '...'), m=(m, '...'), v=(v, "
+        "'...')) → check_arrays(w=(w, '...'), g=(g, '...'), v=(v, '...'))": NEXT,
+        "adamw_update: check_arrays(w=(w, '...'), g=(g, '...'), m=(m, '...'), v=(v, "
+        "'...')) → check_arrays(w=(w, '...'), g=(g, '...'), m=(m, '...'))": NEXT,
     },
 }
 
