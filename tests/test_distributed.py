@@ -11,14 +11,19 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from dlbook.pytorch import distributed
+from dlbook.pytorch import evaluate
 from dlbook.pytorch.checkpoints import Checkpoints, load_weights
 from dlbook.pytorch.distributed import launched, process_count, process_group
+from dlbook.pytorch.places import Place, own_device
 from tests.processes import cases, dying
 from tests.processes.group import endings, environment, summary_of, together
 
 Results = dict[str, Any]
+
+SECOND = Place(rank=1, world=2, local_rank=1, local_world=2)
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["two", "three"])
@@ -112,6 +117,21 @@ def test_processes_begin_with_the_parameters_buffers_and_order_of_the_first(
     for process in group:
         assert_close(process["unequal"]["different starts"], starts)
         assert_close(process["unequal"]["different orders"], orders)
+
+
+@pytest.mark.parametrize("how", ["parallel", "shard"])
+def test_with_batch_normalization_all_processes_measure_and_end_with_one_network(
+    how: str, group: list[Any]
+) -> None:
+    first, *others = (process["unequal"]["normalized"][how] for process in group)
+    for other in others:
+        assert all(map(torch.equal, other["state"].values(), first["state"].values()))
+    model = cases.batch_normalized()
+    model.load_state_dict(first["state"])
+    measured = evaluate(model, nn.CrossEntropyLoss(), cases.held_out())
+    assert first["history"][-1]["validation_loss"] == pytest.approx(measured["loss"], abs=1e-10)
+    alone = cases.normalized(lambda model: model)
+    assert not torch.allclose(alone["parameters"][0], first["parameters"][0], atol=1e-4), "said so"
 
 
 def test_padded_shares_count_examples_twice_and_shares_of_batches_do_not(
@@ -319,6 +339,20 @@ def test_an_environment_that_torchrun_would_not_make_is_refused(
         enter()
 
 
+def test_processes_that_do_not_come_are_not_waited_for_forever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    for name, value in environment(0, 2, store.port).items():
+        monkeypatch.setenv(name, value)
+    threads = torch.get_num_threads()
+    message = f"expected 2 processes to meet at 127.0.0.1:{store.port} within 0.5 s, but rank 0 "
+    with pytest.raises(RuntimeError, match=message):
+        enter("cpu", timeout=0.5)
+    assert process_count() == 1
+    assert torch.get_num_threads() == threads
+
+
 def test_a_timeout_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a timeout above 0 seconds, got 0"):
         enter(timeout=0)
@@ -338,7 +372,7 @@ def test_each_process_gets_a_gpu_of_its_own_or_none_does(
     asked: str | None, devices: list[str], own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(devices, monkeypatch)
-    assert distributed._own_device(asked, local=1, neighbors=2) == torch.device(own)
+    assert own_device(asked, SECOND) == torch.device(own)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +389,7 @@ def test_a_device_asked_for_that_processes_would_have_to_share_is_refused(
     give(devices, monkeypatch)
     message = f"expected a device of its own for each of 2 processes, got {asked} with "
     with pytest.raises(ValueError, match=message):
-        distributed._own_device(asked, local=1, neighbors=2)
+        own_device(asked, SECOND)
 
 
 def give(devices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,6 @@ from dlbook.pytorch.distributed import (
     process_count,
     process_group,
     rank,
-    shard,
     share_buffers,
     share_out,
     sum_over_processes,
@@ -42,6 +41,7 @@ from dlbook.pytorch.randomness import (
 )
 from dlbook.pytorch.resident import DeviceBatches
 from dlbook.pytorch.shard_files import write_shards
+from dlbook.pytorch.sharding import shard
 from dlbook.pytorch.shards import ShardBatches, ShardDataset, make_shard_loader
 from dlbook.pytorch.state import Run
 from dlbook.pytorch.summaries import LayerSummary, Summary, count_parameters, summary

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
@@ -23,6 +22,7 @@ from dlbook.pytorch.batches import Batches
 from dlbook.pytorch.data import Batch, sampler_of
 from dlbook.pytorch.devices import best_device
 from dlbook.pytorch.failures import LastWords, terminable
+from dlbook.pytorch.places import Place, cores, launched, own_device, place_from_torchrun
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
@@ -36,32 +36,13 @@ __all__ = [
     "process_count",
     "process_group",
     "rank",
-    "shard",
+    "share_buffers",
     "share_out",
     "sum_over_processes",
     "synchronized",
 ]
 
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-OWN_VARIABLES = VARIABLES[:3]  # the other two, clusters also set for other purposes
-
 Value = TypeVar("Value")
-
-
-def launched() -> bool:
-    """Tell whether ``torchrun`` started this process, as one of several or the only one.
-
-    Returns
-    -------
-    bool
-        True where the environment has ``RANK``, ``WORLD_SIZE`` or ``LOCAL_RANK``.
-
-    Examples
-    --------
-    >>> launched()
-    False
-    """
-    return any(name in os.environ for name in OWN_VARIABLES)
 
 
 @contextmanager
@@ -94,8 +75,10 @@ def process_group(
     ------
     ValueError
         If the environment is not as ``torchrun`` makes it, there are more processes than CUDA
-        devices asked for, the device is not there or the timeout is not positive; the message
-        gives what was found.
+        devices asked for, the device is not there, the timeout is not positive or there is a
+        group already; the message gives what was found.
+    RuntimeError
+        If the processes do not come together; the message says where they should have.
 
     Notes
     -----
@@ -117,38 +100,28 @@ def process_group(
     if not launched():
         yield best_device(device)
         return
-    number, world, local, neighbors = _from_torchrun()
-    own = _own_device(device, local, neighbors)
+    if dist.is_initialized():
+        raise ValueError(
+            f"expected no process group yet, got one of {process_count()}: let process_group make "
+            "it, instead of init_process_group, and only once"
+        )
+    place = place_from_torchrun()
+    own = own_device(device, place)
     threads = torch.get_num_threads()
-    if own.type == "cuda":
-        torch.cuda.set_device(own)
-    else:
-        torch.set_num_threads(max(1, _cores() // neighbors))
-    wait = timedelta(seconds=timeout)
-    store, *_ = next(rendezvous("env://", timeout=wait))
-    if neighbors == world:
-        # torchrun keeps its store when it starts processes again, with the addresses of those
-        # before. On several machines it counts the starts of each for itself: no common name.
-        store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store)
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo",
-        store=store,
-        rank=number,
-        world_size=world,
-        timeout=wait,
-    )
     try:
-        last_words = LastWords(store, timeout)
+        last_words = _join(place, own, timeout)
         with terminable():
             try:
                 yield own
             except BaseException as error:
                 last_words.end(error)
     except BaseException:
-        dist.distributed_c10d._get_default_group().abort()  # NCCL would wait for who has ended
+        if dist.group.WORLD is not None:
+            dist.group.WORLD.abort()  # NCCL would wait for a process that has ended
         raise
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
         torch.set_num_threads(threads)
 
 
@@ -345,11 +318,11 @@ def parallel(model: nn.Module) -> nn.Module:
     Notes
     -----
     What a layer computes from a whole batch, it computes from its share here: batch normalization
-    takes mean and variance over the share (over all of it after
+    takes mean and variance over the share (over all shares after
     ``nn.SyncBatchNorm.convert_sync_batchnorm``, on GPUs only), keeps the running ones of rank 0,
-    and refuses shares of fewer than 2 examples. Dropout and augmentation draw in each process for
-    itself. With these a run differs from that of one process; without them it does not, but for
-    the order in which numbers are added.
+    and refuses a share with one value a channel. Dropout and augmentation draw in each process
+    for itself: seed each with another number. With these a run differs from that of one process;
+    without them it does not, but for the order in which numbers are added.
 
     Examples
     --------
@@ -362,55 +335,21 @@ def parallel(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model)
 
 
-def shard(model: nn.Module) -> nn.Module:
-    """Distribute a network too large for one device: each process keeps its part of each layer.
-
-    A layer's parameters are brought together just before it computes, and let go after. Call this
-    before the optimizer is made, so that its state is distributed too.
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes the buffers of the first: the running means of batch normalization.
 
     Parameters
     ----------
     model : nn.Module
-        The network; its parameters, which become those of rank 0, are replaced. ``nn.Sequential``,
-        ``nn.ModuleList`` and ``nn.ModuleDict`` are looked into for what is brought together at a
-        time.
-
-    Returns
-    -------
-    nn.Module
-        The same network; unchanged where there is one process.
-
-    Raises
-    ------
-    ValueError
-        If two layers share a parameter; the message gives its names.
-
-    Notes
-    -----
-    This is PyTorch's ``fully_shard`` (FSDP2): data parallel like ``parallel``, with the same
-    results. The memory of parameters, gradients and optimizer state falls to about 1/world of
-    the whole, for half as much traffic again. All processes must then call the network together:
-    ``predict`` too.
+        The network; its buffers are changed.
 
     Examples
     --------
-    >>> model = nn.Linear(2, 1)
-    >>> shard(model) is model
-    True
+    >>> share_buffers(nn.BatchNorm1d(2))
     """
-    if process_count() == 1:
-        return model
-    from torch.distributed.fsdp import fully_shard
-
-    _check_no_tied(model)
-    device = torch.device("cuda" if "nccl" in dist.get_backend_config() else "cpu")
-    mesh = init_device_mesh(device.type, (process_count(),))
-    for tensor in [*model.parameters(), *model.buffers()]:
-        dist.broadcast(tensor.data, 0)
-    for layer in _layers(model):
-        fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
-    return model
+    if process_count() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def synchronized(network: nn.Module, last: bool) -> AbstractContextManager[None]:
@@ -441,50 +380,33 @@ def synchronized(network: nn.Module, last: bool) -> AbstractContextManager[None]
     return nullcontext()
 
 
-def _from_torchrun() -> tuple[int, int, int, int]:
-    """Read rank, world size, local rank and local world size from the environment."""
-    found = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
-    shown = ", ".join(f"{name}={value}" for name, value in found.items()) or "none of them"
-    remedy = f"start with torchrun, or unset {', '.join(OWN_VARIABLES)} to run one process"
-    if missing := [name for name in VARIABLES if name not in found]:
-        raise ValueError(
-            f"expected torchrun's {', '.join(VARIABLES)} in the environment, got {shown}, "
-            f"without {', '.join(missing)}: {remedy}"
-        )
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
+def _join(place: Place, own: torch.device, timeout: float) -> LastWords:
+    """Make the group, and give this process its device or its part of the cores."""
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    else:
+        torch.set_num_threads(max(1, cores() // place.local_world))
+    wait = timedelta(seconds=timeout)
     try:
-        number, world, local, port = (int(found[name]) for name in names)
-        neighbors = int(os.environ.get("LOCAL_WORLD_SIZE") or world)
-    except ValueError:
-        raise ValueError(f"expected whole numbers from torchrun, got {shown}: {remedy}") from None
-    if not (0 <= number < world and 0 <= local < neighbors <= world and 0 < port < 2**16):
-        raise ValueError(
-            f"expected ranks from 0 up to below the number of processes and a port below 65536, "
-            f"got {shown}: {remedy}"
+        store, *_ = next(rendezvous("env://", timeout=wait))
+        if place.local_world == place.world:
+            # torchrun keeps its store when it starts processes again, with the addresses of those
+            # before. On several machines it counts the starts of each for itself: no common name.
+            store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo",
+            store=store,
+            rank=place.rank,
+            world_size=place.world,
+            timeout=wait,
         )
-    return number, world, local, neighbors
-
-
-def _own_device(device: str | torch.device | None, local: int, neighbors: int) -> torch.device:
-    """Choose the device of one of several processes."""
-    asked = device not in (None, "auto")
-    kind = best_device(device).type
-    devices = torch.cuda.device_count() if kind == "cuda" else 0
-    if devices >= neighbors:
-        return torch.device("cuda", local)
-    if asked and kind != "cpu":
-        raise ValueError(
-            f"expected a device of its own for each of {neighbors} processes, got {device} with "
-            f"{devices} CUDA devices: start fewer processes, or ask for the CPU"
-        )
-    return torch.device("cpu")
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return LastWords(store, timeout)
+    except RuntimeError as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise RuntimeError(
+            f"expected {place.world} processes to meet at {where} within {timeout:g} s, but rank "
+            f"{place.rank} did not reach all of them"
+        ) from error
 
 
 def _agreed(batches: Batches) -> dict[str, object]:
@@ -503,24 +425,3 @@ def _agreed(batches: Batches) -> dict[str, object]:
 def _is_sharded(model: nn.Module) -> TypeGuard[FSDPModule]:
     """Tell whether ``shard`` distributed a network. Only it pays for the import of its class."""
     return hasattr(model, "set_requires_gradient_sync")
-
-
-def _check_no_tied(model: nn.Module) -> None:
-    """Refuse a parameter that stands in two layers: each would distribute it for itself."""
-    names: dict[nn.Parameter, str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if parameter in names:
-            raise ValueError(
-                f"expected layers with parameters of their own, got {names[parameter]} and {name} "
-                "in one: a network with tied parameters cannot be distributed layer by layer"
-            )
-        names[parameter] = name
-
-
-def _layers(model: nn.Module) -> Iterator[nn.Module]:
-    """Yield what is brought together at a time: children with parameters, looking into lists."""
-    for child in model.children():
-        if isinstance(child, nn.Sequential | nn.ModuleList | nn.ModuleDict):
-            yield from _layers(child)
-        elif any(True for _ in child.parameters()):
-            yield child

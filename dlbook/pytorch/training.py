@@ -25,6 +25,7 @@ from dlbook.pytorch.distributed import (
     parallel,
     process_count,
     rank,
+    share_buffers,
     sum_over_processes,
     synchronized,
 )
@@ -180,6 +181,7 @@ def fit(
                 if checkpoints is not None:
                     run.seconds = perf_counter() - start
                     checkpoints.after_step(run)
+            share_buffers(model)  # each process has moved its own
             row = _named("train", run.sums.means())
             if validation is not None:
                 if (order := sampler_of(validation)) is not None:

@@ -18,7 +18,8 @@ from dlbook.history import History
 from dlbook.pytorch import fit, make_loader
 from dlbook.pytorch.checkpoints import Checkpoints
 from dlbook.pytorch.data import Loader
-from dlbook.pytorch.distributed import rank, shard
+from dlbook.pytorch.distributed import rank
+from dlbook.pytorch.sharding import shard
 from dlbook.pytorch.state import Run
 from dlbook.pytorch.whole import brought_together
 

@@ -22,11 +22,11 @@ from dlbook.pytorch.distributed import (
     parallel,
     process_count,
     rank,
-    shard,
     share_out,
     sum_over_processes,
     synchronized,
 )
+from dlbook.pytorch.sharding import shard
 
 Results = dict[str, Any]
 
@@ -255,6 +255,17 @@ def gone_on(folder: Path) -> Results:
     return result
 
 
+def normalized(share: Callable[[nn.Module], nn.Module]) -> Results:
+    """Train with batch normalization: shares are normalized apart, all end with one network."""
+    model = share(batch_normalized())
+    result = trained(model=model, batches=loader(batch=11), validation=held_out(), epochs=3)
+    return result | {"state": {name: whole(part) for name, part in model.state_dict().items()}}
+
+
+def batch_normalized() -> nn.Module:
+    return network().insert(1, nn.BatchNorm1d(8).double())
+
+
 def unequal(folder: Path) -> Results:
     """What differs, or is refused, where there are several processes."""
     model = network()
@@ -270,6 +281,7 @@ def unequal(folder: Path) -> Results:
         "different starts": different_starts(),
         "different orders": different_orders(),
         "padded": padded(),
+        "normalized": {"parallel": normalized(lambda model: model), "shard": normalized(shard)},
         "foreign loader": refused(lambda: trained(batches=foreign())),
         "foreign validation": refused(lambda: evaluate(model, loss, foreign(), device=CPU)),
         "other data": refused(lambda: share_out(loader(n=N + rank()))),
