@@ -53,8 +53,9 @@ class Answer(nn.Module):
         (nn.CrossEntropyLoss(), [[[1.0, 0], [0, 1]], [[0, 0], [1, 1]]], [[0, 0], [1, 1]], 3 / 4),
         (nn.CrossEntropyLoss(), [[1.0, 2], [3, 1]], [[0.5, 0.5], [1, 0]], None),  # probabilities
         (nn.MSELoss(), [[1.0], [2]], [[1.0], [2]], None),
+        (nn.PoissonNLLLoss(), [[0.0], [1]], [[0], [2]], None),  # integers that are no classes
     ],
-    ids=["classes", "two classes", "labels", "pixels", "probabilities", "numbers"],
+    ids=["classes", "two classes", "labels", "pixels", "probabilities", "numbers", "counts"],
 )
 def test_accuracy_is_the_share_of_right_answers_where_targets_are_classes(
     loss: nn.Module, Z: Any, y: Any, accuracy: float | None
