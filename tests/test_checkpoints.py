@@ -317,6 +317,18 @@ def test_what_a_checkpoint_cannot_hold_is_refused_at_the_start(tmp_path: Path) -
     assert not (tmp_path / "run").exists()
 
 
+def test_what_an_optimizer_adds_later_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    run = run_of(network())
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.restore(run)
+        bias = run.optimizer.param_groups[0]["params"][1]
+        run.optimizer.state[bias]["window"] = slice(3)
+        run.end_epoch({"train_loss": 1.0}, 0.1)
+        with pytest.raises(CheckpointError, match=r"slice in the run, optimizer, state, .*window"):
+            checkpoints.after_epoch(run)
+    assert names(tmp_path) == []
+
+
 # --- writing -------------------------------------------------------------------------------------
 
 
@@ -460,10 +472,13 @@ def test_processes_go_on_together_with_the_same_bits_and_one_alone_to_the_end(
     group: str, killed: Any
 ) -> None:
     found = killed[group]
-    assert found["statuses"] == [0] * 7
+    assert found["statuses"] == [0] * 9
     assert found["equal"] == [True] * 2
     assert found["kept"] == [2, 32, 20], "the generators of both, and the whole of each weight"
     assert found["epochs alone"] == 2
+    first, second = found["refusals"]
+    assert first == second, "all processes say the same"
+    assert first.startswith("no checkpoint in ")
 
 
 def test_what_the_book_states_of_killed_runs_was_recorded_and_keeps_its_promise() -> None:

@@ -66,8 +66,10 @@ class Checkpoints:
     With Adam a checkpoint is about three times as large as the network, with ``patience`` four
     times, for the best parameters are in it. One is written while training waits.
 
-    One run at a time can write to a folder; a lock that a killed process had is free at once. In
-    a group of processes the first writes, and all read the file that it chose.
+    One run at a time can write to a folder; a lock that a killed process had is free at once.
+
+    In a group of processes the first writes, and all read the file that it chose. Another number
+    of processes can go on too, with other draws of dropout.
 
     Examples
     --------

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
 from torch.optim.lr_scheduler import LRScheduler
 
 from dlbook.history import History
@@ -240,7 +239,6 @@ class Run:
             "generators": generators_state(),
             "loader": [generator.get_state() for generator in self._loader_generators()],
             "sums": self.sums.state_dict(),
-            "buffers": {name: buffer.cpu() for name, buffer in self._own_buffers()},
         }
         return {
             "model": brought_together(self.model.state_dict()),
@@ -334,10 +332,6 @@ class Run:
         generators = (getattr(owner, "generator", None) for owner in owners)
         return list({id(g): g for g in generators if isinstance(g, torch.Generator)}.values())
 
-    def _own_buffers(self) -> list[tuple[str, Tensor]]:
-        """Return the buffers that differ between processes: ``parallel`` keeps them the same."""
-        return list(self.model.named_buffers()) if isinstance(self.model, FSDPModule) else []
-
     def _take_own(self, processes: list[dict[str, Any]]) -> None:
         """Take over what this process had of its own."""
         device = next(self.model.parameters()).device
@@ -351,8 +345,6 @@ class Run:
             return
         own = processes[rank()]
         self.sums.load_state_dict(own["sums"], device)
-        for name, buffer in self._own_buffers():
-            buffer.copy_(own["buffers"].get(name, buffer))
         for generator, place in zip(self._loader_generators(), own["loader"], strict=True):
             generator.set_state(place)
         usable = usable_generators(own["generators"])

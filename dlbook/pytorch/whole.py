@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from dlbook.pytorch.distributed import rank
 
@@ -33,7 +32,7 @@ def brought_together(state: Any) -> Any:
     >>> brought_together({"step": 3})
     {'step': 3}
     """
-    if isinstance(state, DTensor):
+    if _is_distributed(state):
         whole = state.full_tensor()
         return whole.cpu() if rank() == 0 else state
     if isinstance(state, dict):
@@ -97,6 +96,13 @@ def divided_optimizer(state: Mapping[str, Any], parameters: list[Tensor]) -> dic
 
 
 def _divided(part: Any, like: Any) -> Any:
-    if isinstance(like, DTensor) and isinstance(part, Tensor) and part.shape == like.shape:
-        return distribute_tensor(part, like.device_mesh, like.placements)
-    return part
+    if not (_is_distributed(like) and isinstance(part, Tensor) and part.shape == like.shape):
+        return part
+    from torch.distributed.tensor import distribute_tensor  # slow to load, and rarely asked for
+
+    return distribute_tensor(part, like.device_mesh, like.placements)
+
+
+def _is_distributed(value: Any) -> bool:
+    """Tell a tensor of which each process has a part, without loading its class."""
+    return isinstance(value, Tensor) and hasattr(value, "full_tensor")
