@@ -213,18 +213,23 @@ def foreign() -> DataLoader[Any]:
     return DataLoader(TensorDataset(X, y), batch_size=BATCH, shuffle=True)
 
 
-def gradients(compiled: bool) -> list[list[Tensor]]:
+WRAPPED: dict[str, Callable[[nn.Module], Any]] = {
+    "parallel": parallel,
+    "compiled": lambda model: torch.compile(parallel(model), backend="eager"),
+    "sharded": shard,
+}
+
+
+def gradients(wrap: Callable[[nn.Module], Any]) -> list[list[Tensor]]:
     """Return gradients after the first batch of a step and after its last."""
     model = network()
-    wrapped: nn.Module = parallel(model)
-    if compiled:
-        wrapped = torch.compile(wrapped, backend="eager")  # type: ignore[assignment]
+    wrapped = wrap(model)
     X, y = map(torch.tensor, data(N, 0))
     seen = []
     for last, rows in ((False, slice(rank(), 10, process_count())), (True, slice(10, N))):
         with synchronized(wrapped, last=last):
             torch.autograd.backward(nn.functional.cross_entropy(wrapped(X[rows]), y[rows]))
-        seen.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+        seen.append([whole(p.grad) for p in model.parameters() if p.grad is not None])
     return seen
 
 
@@ -286,7 +291,7 @@ def unequal(folder: Path) -> Results:
         "foreign validation": refused(lambda: evaluate(model, loss, foreign(), device=CPU)),
         "other data": refused(lambda: share_out(loader(n=N + rank()))),
         "tied": refused(lambda: shard(tied())),
-        "gradients": {compiled: gradients(compiled) for compiled in (False, True)},
+        "gradients": {name: gradients(wrap) for name, wrap in WRAPPED.items()},
         "held": held(),
     }
 
