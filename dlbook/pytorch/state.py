@@ -233,7 +233,8 @@ class Run:
         -----
         What is not here is the program's to make again as it was: the data, the networks' code,
         the loss, and ``fit``'s other options. A generator that a module made for itself is not
-        known here; dropout draws from the global ones, which are.
+        known here, nor one that shuffles validation examples in a loader not made by
+        ``make_loader``; dropout draws from the global ones, which are.
         """
         own = {
             "generators": generators_state(),
