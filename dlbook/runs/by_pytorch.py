@@ -95,8 +95,15 @@ def train_pytorch(
     import torch
     from torch import nn
 
-    from dlbook.pytorch import MLP, best_device, fit, make_loader, predict
-    from dlbook.pytorch.checkpoints import CheckpointError, Checkpoints
+    from dlbook.pytorch import (
+        MLP,
+        CheckpointError,
+        Checkpoints,
+        best_device,
+        fit,
+        make_loader,
+        predict,
+    )
     from dlbook.pytorch.distributed import process_count
 
     device = best_device(pytorch.device)

@@ -84,7 +84,7 @@ def _make(folder: Path) -> None:
 
 def _check_checkpoints(settings: Mapping[str, Setting], folder: Path, resume: bool) -> None:
     """Refuse to start over a run that was kept, and to go on with another run than asked for."""
-    from dlbook.pytorch.checkpoints import Checkpoints, read_checkpoint
+    from dlbook.pytorch import Checkpoints, read_checkpoint
 
     files = Checkpoints(folder).files()
     if files and not resume:
