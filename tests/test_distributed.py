@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -132,6 +133,14 @@ def test_with_batch_normalization_all_processes_measure_and_end_with_one_network
     assert first["history"][-1]["validation_loss"] == pytest.approx(measured["loss"], abs=1e-10)
     alone = cases.normalized(lambda model: model)
     assert not torch.allclose(alone["parameters"][0], first["parameters"][0], atol=1e-4), "said so"
+
+
+def test_the_shares_of_all_processes_make_up_each_batch(group: list[Any]) -> None:
+    batches = list(cases.loader().batch_sampler)  # type: ignore[arg-type]
+    shares = [process["unequal"]["shares"] for process in group]
+    for whole, *parts in zip(batches, *shares, strict=True):
+        assert sorted(itertools.chain(*parts)) == sorted(whole)
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_padded_shares_count_examples_twice_and_shares_of_batches_do_not(
@@ -268,6 +277,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     return together(2, partial(dying.train, how="none", folder=folder / "kept"), folder)
 
 
+def read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # the process has just ended
+        return b""
+
+
 def torchrun(how: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Start two processes as users do, and see that none outlives the command."""
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -276,11 +292,10 @@ def torchrun(how: str, folder: Path, *options: str) -> subprocess.CompletedProce
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
     )
     _, errors = job.communicate(timeout=200)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(job.pid, 0)
+    commands = Path("/proc").glob("[0-9]*/cmdline")
+    assert not [command for command in commands if os.fsencode(folder) in read(command)]
     return subprocess.CompletedProcess(job.args, job.returncode, "", errors)
 
 

@@ -58,14 +58,14 @@ class LastWords:
             What this process met. It is raised again where it came about here; where it only
             follows from another's end, or another has spoken, ``SystemExit(1)`` is.
         """
-        _ignore_sigterm()  # which torchrun sends as soon as one process has ended
+        _let_signals_pass()  # which torchrun sends to all as soon as one process has ended
         speaker = self._speaker()
         if isinstance(error, KeyboardInterrupt | SystemExit) and not isinstance(error, Terminated):
             raise error
         if speaker != self.rank:
             # torchrun takes the process that ends first for the one that failed.
             _wait(lambda: self._is_gone(speaker))
-        elif isinstance(error, Terminated) or _comes_from_another(error):
+        elif _is_told_to_end(error) or _comes_from_another(error):
             self._say(self._what_others_did(error), error)
         else:
             cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -84,11 +84,11 @@ class LastWords:
 
     def _what_others_did(self, error: BaseException) -> str:
         others = [rank for rank in range(self.world) if rank != self.rank]
-        if not isinstance(error, Terminated):
+        if not _is_told_to_end(error):
             _wait(lambda: any(map(self._is_gone, others)) or not self._silent(others))
         who = [rank for rank in others if self._is_gone(rank)]
         what = "ended without a word (killed, or out of memory?)"
-        if not who and isinstance(error, Terminated):
+        if not who and _is_told_to_end(error):
             return f"rank {self.rank} of {self.world} was told to end (SIGTERM)"
         if not who:
             who = self._silent(others) or others
@@ -162,13 +162,21 @@ def terminable() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # Python's order
-    _ignore_sigterm()
+    _let_signals_pass()
     raise Terminated(128 + number)
 
 
-def _ignore_sigterm() -> None:
+def _let_signals_pass() -> None:
+    """Let neither another SIGTERM nor the end of a loader's worker raise anything from now on."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if hasattr(signal, "SIGCHLD"):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _is_told_to_end(error: BaseException) -> bool:
+    """Tell whether SIGTERM ended this process, or a worker of its loader, which gets it too."""
+    return isinstance(error, Terminated) or "killed by signal: Terminated" in str(error)
 
 
 def _wait(condition: Callable[[], bool]) -> None:

@@ -285,6 +285,7 @@ def unequal(folder: Path) -> Results:
         "gathered": gather_to_first(10 * rank()),
         "different starts": different_starts(),
         "different orders": different_orders(),
+        "shares": [list(rows) for rows in share_out(loader()) or []],
         "padded": padded(),
         "normalized": {"parallel": normalized(lambda model: model), "shard": normalized(shard)},
         "foreign loader": refused(lambda: trained(batches=foreign())),

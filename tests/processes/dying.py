@@ -20,7 +20,7 @@ from tests.processes import cases
 STEP, VICTIM = 10, 1  # which pass forward is the last of which process; there are 4 in an epoch
 
 
-def train(device: torch.device, how: str, folder: Path) -> dict[str, Any]:
+def train(device: torch.device, how: str, folder: Path, workers: int = 0) -> dict[str, Any]:
     """Train with dropout; on its first start one process may not come to the end."""
     torch.manual_seed(rank())
     model = cases.network().insert(1, nn.Dropout(0.2))
@@ -37,7 +37,7 @@ def train(device: torch.device, how: str, folder: Path) -> dict[str, Any]:
         model,
         nn.CrossEntropyLoss(),
         cases.sgd(model),
-        cases.loader(),
+        cases.loader(workers=workers),
         epochs=5,
         device=device,
         checkpoints=Checkpoints(folder, every=3, resume=True),
@@ -76,4 +76,4 @@ def interrupted(device: torch.device, error: type[BaseException]) -> None:
 if __name__ == "__main__":
     _, how, folder = sys.argv
     with process_group("cpu") as device:
-        torch.save(train(device, how, Path(folder)), Path(folder, f"end-{rank()}"))
+        torch.save(train(device, how, Path(folder), workers=1), Path(folder, f"end-{rank()}"))
