@@ -202,6 +202,16 @@ def test_a_run_that_patience_ended_goes_on_only_with_more_patience(tmp_path: Pat
     assert bits(longer) == bits(train(None, "impatient", patience=4))
 
 
+def test_a_run_that_a_callback_ended_stays_ended(tmp_path: Path) -> None:
+    def end(run: Run) -> bool:
+        return run.epoch == 2
+
+    ended = train(tmp_path, epochs=9, callbacks=[end])
+    again = train(tmp_path, epochs=9, seed=1)
+    assert len(ended["history"]["epochs"]) == 2
+    assert bits(again["history"]) == bits(ended["history"])
+
+
 def program(**changes: Any) -> Run:
     """Make a run that differs from the others in what is named."""
     torch.manual_seed(0)
@@ -249,12 +259,20 @@ def test_the_state_of_another_run_is_refused_by_all_that_differs_and_nothing_cha
 ) -> None:
     state = torch.load(saved(program().state_dict()), weights_only=True)
     run = program(**changes)
+    torch.rand(3)  # its generators stand elsewhere than those of the state
     before = bits(run.state_dict())
     with pytest.raises(ValueError, match="the state is of another run") as refused:
         run.load_state_dict(state)
     for message in messages:
         refused.match(message)
     assert bits(run.state_dict()) == before
+
+
+def test_a_loader_with_another_number_of_generators_is_another_run() -> None:
+    state = program(loader=DataLoader).state_dict()
+    seeded = partial(DataLoader, generator=torch.Generator())
+    with pytest.raises(ValueError, match="generators of the loader: expected 1, got 0"):
+        program(loader=seeded).load_state_dict(state)
 
 
 def test_another_order_of_parameters_is_another_run() -> None:

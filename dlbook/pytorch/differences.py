@@ -170,7 +170,7 @@ def _differences_of_processes(own: list[State], other: list[State]) -> list[str]
         problems = _differences_of_names(own[0], process)
         mine, theirs = len(own[0]["loader"]), len(process["loader"])
         if mine != theirs:
-            problems.append(f"expected a loader with {mine} generators, got {theirs}")
+            problems.append(f"generators of the loader: expected {mine}, got {theirs}")
         try:
             set_generators_state(usable_generators(process["generators"]))
         except ValueError as error:

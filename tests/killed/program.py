@@ -136,7 +136,7 @@ def train(
         checkpoints=checkpoints,
         progress=False,
         history=history,
-        callbacks=[runs.append],
+        callbacks=[runs.append, *options.pop("callbacks", [])],
         **({"patience": 100, "epochs": EPOCHS} | options),
     )
     rows = [{name: v for name, v in row.items() if name != "seconds"} for row in history.epochs]
