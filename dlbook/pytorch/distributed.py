@@ -55,7 +55,13 @@ def process_group(
     lies in the CPU's memory goes through gloo in any case. On the CPU, each process computes with
     its part of the cores.
 
-    Without ``torchrun`` there is nothing to join, and the block runs as it would alone.
+    Without ``torchrun`` there is nothing to join, and the block runs as it would alone. So one
+    program serves both; ``torchrun --nproc-per-node=2 --max-restarts=3 train.py`` starts two of
+    this one, and starts them again at the newest checkpoint if one of them ends too early::
+
+        with process_group() as device:
+            kept = Checkpoints("run", every=100, resume=True)
+            fit(model, loss, optimizer, loader, epochs=20, device=device, checkpoints=kept)
 
     Parameters
     ----------

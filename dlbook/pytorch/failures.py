@@ -20,9 +20,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 __all__ = ["LastWords", "Terminated", "noting", "terminable"]
 
-PATIENCE = (
-    5.0  # seconds in which torchrun notices that a process has ended, and others that none answers
-)
+PATIENCE = 5.0  # seconds in which all should have noticed that one has ended, or does not answer
 
 
 class Terminated(SystemExit):

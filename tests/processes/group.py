@@ -13,7 +13,7 @@ import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 PRELOADED = ["tests.processes.cases", "torch.distributed.fsdp", "torch._dynamo"]
-PATIENCE = 120.0  # seconds; a group that hangs fails, instead of holding up the suite
+PATIENCE = 220.0  # seconds; a group that hangs fails, instead of holding up the suite
 
 Work = Callable[[torch.device], Any]
 
@@ -26,7 +26,7 @@ def together(world: int, work: Work, folder: Path) -> list[Any]:
 
 
 def endings(
-    world: int, work: Work, folder: Path, timeout: float = 60.0
+    world: int, work: Work, folder: Path, timeout: float = 200.0
 ) -> tuple[list[int | None], str]:
     """Run a function in each process of a group; return their statuses and standard error.
 
