@@ -48,6 +48,12 @@ def processes(backend: Backend, pytorch: PyTorchOptions) -> Iterator[PyTorchOpti
     ------
     ValueError
         If the device is not there, or ``torchrun`` did not start the processes as it should.
+
+    Examples
+    --------
+    >>> with processes("pytorch", PyTorchOptions(device="cpu")) as pytorch:
+    ...     print(pytorch.device)
+    cpu
     """
     if backend == "numpy":
         yield pytorch
@@ -75,6 +81,11 @@ def newest_checkpoint(pytorch: PyTorchOptions) -> Path | None:
     -------
     Path or None
         Its file.
+
+    Examples
+    --------
+    >>> print(newest_checkpoint(PyTorchOptions()))
+    None
     """
     if pytorch.checkpoint is None:
         return None

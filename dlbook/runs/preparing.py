@@ -38,6 +38,19 @@ def obstacle(
     -------
     str or None
         One line; None if the run can start.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from dlbook.runs import settings
+    >>> from dlbook.tasks import TASKS
+    >>> asked = settings("moons", "numpy", TASKS["moons"].options(), PyTorchOptions())
+    >>> with TemporaryDirectory() as name:
+    ...     print(obstacle(asked, Path(name, "new"), PyTorchOptions(), force=False))
+    ...     _ = Path(name, "history.json").write_text("an earlier run's")
+    ...     print(obstacle(asked, Path(name), PyTorchOptions(), force=False))
+    None
+    ... holds history.json of an earlier run: choose another --out, or replace them with --force
     """
     if settings["backend"] == "numpy":
         return _obstacle(settings, folder, pytorch, force)
