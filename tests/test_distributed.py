@@ -293,7 +293,10 @@ def torchrun(how: str, folder: Path, *options: str) -> subprocess.CompletedProce
         text=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
     )
-    _, errors = job.communicate(timeout=200)
+    try:
+        _, errors = job.communicate(timeout=220)
+    finally:
+        job.terminate()
     commands = Path("/proc").glob("[0-9]*/cmdline")
     assert not [command for command in commands if os.fsencode(folder) in read(command)]
     return subprocess.CompletedProcess(job.args, job.returncode, "", errors)
