@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -234,7 +235,11 @@ def group(place: Path, world: int, sharded: bool = False) -> dict[str, Any]:
         def member(rank: int) -> Callable[[], None]:
             def work() -> None:
                 dist.init_process_group(
-                    "gloo", init_method=f"file://{store}", rank=rank, world_size=processes
+                    "gloo",
+                    init_method=f"file://{store}",
+                    rank=rank,
+                    world_size=processes,
+                    timeout=timedelta(seconds=60),  # one that waits for another that failed
                 )
                 try:
                     trained(place / f"{name}-{rank}", folder, **options)()
