@@ -316,6 +316,31 @@ def test_constants_take_no_gradient() -> None:
         (w * fixed).sum().backward([w, fixed])
 
 
+def test_a_number_in_an_expression_is_a_constant_that_is_called_by_its_value() -> None:
+    c = Tensor(np.ones(2), constant=True)
+    for y, name in ((c * 2.5, "2.5"), (c + 1, "1"), (c / np.float64(0.125), "0.125")):
+        assert y.constant
+        assert (y.sources[1].constant, y.sources[1].name) == (True, name)
+    by_array = c * np.ones(2)
+    assert (by_array.constant, by_array.sources[1].name) == (True, "")
+
+
+def test_what_stands_left_of_a_tensor_may_be_a_number_or_an_array() -> None:
+    x, a = Tensor(np.array([2.0, 4.0])), np.array([1.0, 3.0])
+    for y, value, slope in [
+        (1 + x, [3, 5], [1, 1]),
+        (1 - x, [-1, -3], [-1, -1]),
+        (3 * x, [6, 12], [3, 3]),
+        (8 / x, [4, 2], [-2, -0.5]),
+        (a + x, [3, 7], [1, 1]),
+        (a - x, [-1, -1], [-1, -1]),
+        (a * x, [2, 12], [1, 3]),
+        (a / x, [0.5, 0.75], [-1 / 4, -3 / 16]),
+    ]:
+        assert_array_equal(y.value, value)
+        assert_array_equal(y.sum().backward([x])[0], slope)
+
+
 def test_a_rule_that_forgets_a_source_is_told() -> None:
     x, y = Tensor(np.ones(2)), Tensor(np.ones(2))
     forgetful = record("+", x.value + y.value, (x, y), lambda G: (G,))
@@ -381,6 +406,7 @@ def test_numbers_near_the_limits_stay_finite() -> None:
         (lambda x: x + np.ones(4), ValueError, r"broadcast together with shapes \(2,3\) \(4,\)"),
         (lambda x: x**x, TypeError, "a number as exponent, got Tensor: write exp"),
         (lambda x: x[0] @ x.T, ValueError, r"matrices for @, got shapes \(3,\) and \(3, 2\)"),
+        (lambda x: x @ x[0], ValueError, r"matrices for @, got shapes \(2, 3\) and \(3,\)"),
         (lambda x: x[0].T, ValueError, r"matrix to transpose, got shape \(3,\)"),
         (lambda x: x[:0].mean(), ValueError, r"at least one number to average, got \(0, 3\)"),
         (lambda x: x.sum(axis=2), ValueError, "axis 2 is out of bounds"),

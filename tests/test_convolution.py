@@ -150,6 +150,18 @@ W, b = np.zeros((6, 3, 2, 2)), np.zeros(6)
             ValueError,
             "fits into images of 4 x 5 pixels with padding 0, got one of 5 x 5 pixels",
         ),
+        (lambda: patches(X[0], (2, 2)), ValueError, r"X of shape \(n, c, h, w\), got \(3, 4, 5\)"),
+        (lambda: patches(X.astype(int), (2, 2)), TypeError, "expected X to hold floats, got int"),
+        (
+            lambda: add_patches(np.zeros((1, 2, 2, 3, 3)), (4, 4)),
+            ValueError,
+            r"dP of shape \(n, c, kh, kw, h_out, w_out\), got \(1, 2, 2, 3, 3\)",
+        ),
+        (
+            lambda: add_patches(np.zeros((1, 1, 2, 2, 3, 3), int), (4, 4)),
+            TypeError,
+            "expected dP to hold floats, got int",
+        ),
         (lambda: patches(X, (2, 6)), ValueError, "of 4 x 5 pixels .*, got one of 2 x 6 pixels"),
         (lambda: patches(X, (5, 2)), ValueError, "of 4 x 5 pixels .*, got one of 5 x 2 pixels"),
         (lambda: patches(X, (2, 0)), ValueError, "kernel width of at least 1, got 0"),

@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dlbook.scratch
 from dlbook.data import load_digits, make_blobs, make_moons
-from dlbook.scratch.estimators import MLPClassifier, MLPRegressor
+from dlbook.scratch.estimators import _MLP, MLPClassifier, MLPRegressor
 
 not_converged = pytest.mark.filterwarnings("ignore:training had not converged")
 nor_theirs = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -202,6 +202,26 @@ def test_early_stopping_returns_to_the_best_score_on_what_was_kept_aside(
     assert best < len(kept) - 1
     for w, then in zip(model.model_.parameters, kept[best], strict=True):
         assert_array_equal(w, then)
+
+
+def test_of_equal_scores_the_first_is_returned_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, scores = quick(early_stopping=True, n_iter_no_change=2), iter([0.5, 0.5, 0.4, 0.5])
+    kept: list[Any] = []
+
+    def score(Z: Any, T: Any) -> float:
+        kept.append([w.copy() for w in model.model_.parameters])
+        return next(scores)
+
+    monkeypatch.setattr(model, "_score", score)
+    model.fit(*moons())
+    assert len(kept) == 4
+    for w, first in zip(model.model_.parameters, kept[0], strict=True):
+        assert_array_equal(w, first)
+
+
+def test_the_base_of_both_leaves_the_score_to_them() -> None:
+    with pytest.raises(NotImplementedError):
+        _MLP()._score(np.zeros((1, 1)), None)
 
 
 def test_the_regressor_learns_what_no_line_can_and_many_targets_at_once() -> None:

@@ -217,6 +217,39 @@ def test_the_tolerance_is_the_callers() -> None:
         check(mse_forward, nearly, Z, Y, tolerance=1e-6)
 
 
+def test_an_error_of_one_in_ten_million_is_the_largest_allowed_unless_told_otherwise() -> None:
+    def off(share: float) -> Any:
+        return lambda cache: mse_backward(cache) * (1 + share)
+
+    assert check(mse_forward, off(5e-8), Z, Y) == pytest.approx(5e-8, rel=1e-2)
+    with pytest.raises(GradientError, match=r"relative error 2\.0e-07, allowed 1\.0e-07"):
+        check(mse_forward, off(2e-7), Z, Y)
+
+
+def test_a_tiny_gradient_must_be_right_too_and_none_at_all_is_right_where_nothing_depends() -> None:
+    def tiny(Z: Any, Y: Any) -> Any:
+        loss, cache = mse_forward(Z, Y)
+        return 1e-8 * loss, cache
+
+    with pytest.raises(GradientError, match="Their quotient is 2"):
+        check(tiny, lambda cache: 2e-8 * mse_backward(cache), Z, Y)
+    for entrywise in (False, True):
+        assert check(lambda Z: (1.5, Z), np.zeros_like, Z, entrywise=entrywise) == 0
+    with pytest.raises(GradientError, match=r"quotient is infinite: .* 10 are wrong"):
+        check(lambda Z: (1.5, Z), np.ones_like, Z)
+
+
+def test_no_entry_is_no_error() -> None:
+    empty = np.zeros((0, 3))
+    right = check(linear_forward, linear_backward, empty, W, b, entrywise=True)
+    assert right == 0, "an empty batch changes nothing"
+
+
+def test_a_gradient_without_any_number_is_told_at_its_first_entry() -> None:
+    with pytest.raises(GradientError, match=r"Of 10 entries 10 are wrong, most at Z\[0, 0\]: nan"):
+        check(mse_forward, lambda cache: mse_backward(cache) * np.nan, Z, Y)
+
+
 def test_the_same_generator_gives_the_same_error() -> None:
     assert check(linear_forward, linear_backward, X, W, b) == check(
         linear_forward, linear_backward, X, W, b

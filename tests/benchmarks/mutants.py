@@ -5,9 +5,9 @@ imports PyTorch anew for each, which took 2.8 s of processor time a mutant of ``
 0.6 s here, where a process that has imported NumPy, PyTorch and pytest forks. It runs in a copy of
 the tree, so the working tree never holds a mistake.
 
-A mutant meets the tests of its own module, the quickest first: ``tests/test_<name>.py`` and its
-doctests, and if it lives, its cases in the contract and in the parity with PyTorch. The first
-failure ends it; so does processor time, where it made a loop endless.
+A mutant meets the tests of its own module: ``tests/test_<name>.py``, its doctests, its cases in the
+contract and in the parity with PyTorch. The first failure ends it; so does processor time, where it
+made a loop endless. A mutant with a reason to live counts as alive and is not tried.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.benchmarks.mutation import Mutant, mutants
 from tests.benchmarks.recording import RESULTS, record
 from tests.benchmarks.survivors import (
     PACKAGE,
+    REASONS,
     ROOT,
     Outcome,
     broken_promises,
@@ -53,42 +55,45 @@ OPTIONS = ["-x", "-q", "--noconftest", "--tb=line", "--assert=plain", "-p", "no:
 OPTIONS += ["-p", "no:logging", "-o", "faulthandler_timeout=0"]
 SLACK = 10.0  # seconds of processor time beyond five times what the tests take
 NEVER = 300  # seconds by the clock after which a mutant is stopped, whatever it waits for
-NO_TESTS = 5  # what pytest returns if it finds none
-LOG, TIMES = "tests.log", "times.json"
+LOG, TURNS, LOADED = Path("tests.log"), Path("turns.json"), Path("loaded.json")
 NOTHING: Outcome = {"mutants": 0, "killed": 0, "timeouts": 0, "survivors": []}
 
 
-def tests_of(module: str, root: Path) -> tuple[list[str], list[str]]:
-    """Return the tests that a mutant of a module meets first, and those it meets if it lives."""
+def tests_of(module: str, root: Path) -> list[str]:
+    """Return the tests that a mutant of a module meets."""
     names = [name for part in module.split("/") for name in (part, OWN.get(part, "")) if name]
     own = [f"tests/test_{name}.py" for name in names if (root / f"tests/test_{name}.py").is_file()]
-    return [f"{PACKAGE}/{module}.py", *own], [*CASES]
+    return [f"{PACKAGE}/{module}.py", *own, *CASES]
 
 
 class OfModule:
     """A plugin of pytest: of the cases in contract and parity, only those of one module.
 
-    The quickest tests come first, as the run without a mistake has timed them.
+    Tests that have caught most mistakes come first, then the quickest.
     """
 
     def __init__(self, module: str) -> None:
         self.module = f"{PACKAGE}/{module}".replace("/", ".")
-        known = Path(TIMES).read_text(encoding="utf-8") if Path(TIMES).is_file() else "{}"
-        self.seconds: dict[str, float] = json.loads(known)
+        self.turn: dict[str, float] = json.loads(TURNS.read_bytes()) if TURNS.is_file() else {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Note how long a test takes."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+        """Note how long a test takes, or that it has caught a mistake."""
+        turn = self.turn.get(report.nodeid, 0)
+        if report.failed:
+            self.turn[report.nodeid] = min(turn, 0) - 1
+        elif turn >= 0:
+            self.turn[report.nodeid] = max(turn, report.duration)
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Keep the times of tests that pass."""
-        if exitstatus == 0:
-            Path(TIMES).write_text(json.dumps(self.seconds), encoding="utf-8")
+    def pytest_sessionfinish(self) -> None:
+        """Keep that for the next mutant, and what the tests import, to be imported once for all."""
+        TURNS.write_text(json.dumps(self.turn), encoding="utf-8")
+        own = ("dlbook", "tests", "__main__")
+        LOADED.write_text(json.dumps([name for name in sys.modules if not name.startswith(own)]))
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Leave out what tests another module; what ``checks`` refuses, any case shows."""
         items[:] = [item for item in items if self.concerns(item)]
-        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0))
+        items.sort(key=lambda item: self.turn.get(item.nodeid, 0))
 
     def concerns(self, item: Any) -> bool:
         """Whether an item is no case of the contract or of parity, or is one of this module."""
@@ -107,12 +112,9 @@ class OfModule:
 
 
 def warm() -> Callable[[list[str], list[Any]], int]:
-    """Import all that is slow and is never mutated, and return pytest."""
-    import griffe  # noqa: F401  # loaded once for all mutants
+    """Import what is slow and is never mutated, and return pytest."""
     import hypothesis
-    import hypothesis.extra.numpy
     import pytest
-    import sklearn.neural_network  # noqa: F401  # the same
     import torch.optim
 
     torch.set_num_threads(1)
@@ -120,7 +122,6 @@ def warm() -> Callable[[list[str], list[Any]], int]:
     hypothesis.settings.register_profile("mutants", phases=quick, database=None, derandomize=True)
     hypothesis.settings.load_profile("mutants")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    gc.freeze()
     return pytest.main
 
 
@@ -146,23 +147,26 @@ def outcomes(module: str, lived: list[str], report: Callable[[str], None] = prin
     """Try the mutants of a module of the tree in the current folder: all, or those that lived."""
     path = Path(PACKAGE) / f"{module}.py"
     source = path.read_text(encoding="utf-8")
-    pytest, stages = warm(), []
+    pytest, tests, reasons = warm(), tests_of(module, Path.cwd()), REASONS.get(module, {})
 
-    def run(tests: list[str], seconds: float) -> tuple[int, float]:
+    def run(seconds: float) -> tuple[int, float]:
         return forked(lambda: pytest([*OPTIONS, *tests], [OfModule(module)]), seconds)
 
-    for tests in tests_of(module, Path.cwd()):
-        status, seconds = run(tests, NEVER)
-        if status not in (0, NO_TESTS):
-            told = Path(LOG).read_text(encoding="utf-8")
-            raise SystemExit(f"{module}: the tests fail without any mistake ({status})\n{told}")
-        stages += [] if status else [(tests, 5 * seconds + SLACK)]
+    status, seconds = run(NEVER)
+    if status != 0:
+        told = LOG.read_text(encoding="utf-8")
+        raise SystemExit(f"{module}: the tests fail without any mistake ({status})\n{told}")
+    tests = [file for file in tests if any(file in test for test in json.loads(TURNS.read_bytes()))]
+    for name in json.loads(LOADED.read_bytes()):
+        with suppress(Exception):  # what cannot be imported by its name alone
+            import_module(name)
+    gc.freeze()
     sys.dont_write_bytecode = True
     found: Outcome = {**NOTHING, "survivors": []}
     for number, mutant in enumerate(mutants(source), start=1):
         if not lived or mutant.name in lived:
             plant(path, mutant, number)
-            stopped = next((s for stage in stages if (s := run(*stage)[0])), 0)
+            stopped = 0 if mutant.name in reasons else run(5 * seconds + SLACK)[0]
             report(f"{number}: {mutant.name}: {stopped or 'lives'}")
             count(found, mutant, stopped)
     path.write_text(source, encoding="utf-8")

