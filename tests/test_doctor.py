@@ -16,7 +16,8 @@ from torch.nn import functional
 from dlbook.doctor import DiagnosedError, Finding, Report, catalog, explain, watch
 from dlbook.doctor.discovery import diagnose_script, watch_everything
 from dlbook.doctor.rules import RULES
-from dlbook.pitfalls import healthy_names, load_healthy, load_pitfall, pitfall_names, run
+from dlbook.pitfalls import healthy_names, load_pitfall, pitfall_names
+from tests.watched import watched
 
 Loop = Callable[[nn.Module, torch.optim.Optimizer], Any]
 X, Y = torch.randn(32, 4, generator=torch.Generator().manual_seed(0)), torch.ones(32, 1)
@@ -340,20 +341,14 @@ def test_a_missing_program_is_refused() -> None:
         diagnose_script("no_such.py")
 
 
-def report_on(program: Callable[[int], dict[str, float]]) -> Report:
-    with watch_everything() as w:
-        run(program)
-    return w.report()
-
-
 @pytest.mark.parametrize("name", pitfall_names())
 def test_of_a_pair_the_broken_program_is_named_and_the_mended_one_is_not(name: str) -> None:
-    pitfall = load_pitfall(name)
-    if pitfall.finding in RULES:
-        assert [f.code for f in report_on(pitfall.broken).findings][:1] == [pitfall.finding]
-    assert not report_on(pitfall.mended)
+    finding = load_pitfall(name).finding
+    if finding in RULES:
+        assert [f.code for f in watched("broken", name).report.findings][:1] == [finding]
+    assert not watched("mended", name).report
 
 
 @pytest.mark.parametrize("name", healthy_names())
 def test_a_program_that_only_looks_suspicious_gets_no_warning(name: str) -> None:
-    assert not report_on(load_healthy(name).program)
+    assert not watched("healthy", name).report

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dlbook.pitfalls import healthy_names, load_healthy, load_pitfall, pitfall_names, run
+from tests.watched import watched
 
-SEED = 0
 LINES = 6  # a cure takes away or adds no more lines than this
 
 
 @pytest.mark.parametrize("name", pitfall_names())
 def test_the_broken_program_shows_its_symptom_and_the_mended_one_does_not(name: str) -> None:
     pitfall = load_pitfall(name)
-    broken, mended = run(pitfall.broken, SEED), run(pitfall.mended, SEED)
+    broken, mended = watched("broken", name).outcome, watched("mended", name).outcome
     assert pitfall.shows(broken), broken
     assert not pitfall.shows(mended), mended
     assert not mended.error
@@ -29,7 +29,7 @@ def test_the_cure_is_a_small_change(name: str) -> None:
 @pytest.mark.parametrize("name", healthy_names())
 def test_a_program_that_looks_suspicious_works(name: str) -> None:
     healthy = load_healthy(name)
-    outcome = run(healthy.program, SEED)
+    outcome = watched("healthy", name).outcome
     assert not outcome.error
     assert not outcome.warnings
     assert healthy.fine(outcome), outcome
