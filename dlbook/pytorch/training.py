@@ -29,12 +29,12 @@ from dlbook.pytorch.distributed import (
     sum_over_processes,
     synchronized,
 )
-from dlbook.pytorch.evaluation import batch_loss, evaluate, predict, try_out
+from dlbook.pytorch.evaluation import batch_loss, evaluate, try_out
 from dlbook.pytorch.failures import noting
 from dlbook.pytorch.precision import Amp, Precision
 from dlbook.pytorch.state import Run
 
-__all__ = ["evaluate", "fit", "predict"]
+__all__ = ["fit"]
 
 
 def fit(
