@@ -1,7 +1,7 @@
 """A layer stays frozen after it was to be thawed.
 
-Symptom: the second phase of training, in which the whole network was to learn, brings next to
-nothing; the frozen layers are at the end what they were at the start.
+Symptom: the frozen layers are at the end what they were at the start, though the second phase of
+training was to change them, and accuracy stays behind what the whole network can learn.
 
 Cause: ``requires_grad`` is an attribute of parameters. Set on a module it is a new attribute of
 that module, which nobody reads, and Python does not object.
