@@ -299,11 +299,25 @@ def test_parameters_out_of_range_are_refused_before_anything_is_made(
             lambda X, y: MLPRegressor(solver="sgd", learning_rate_init=1e3).fit(X, 1e6 * y),
             "training diverged, the loss is .*lower learning_rate_init, which is 1000",
         ),
+        (
+            lambda X, y: MLPRegressor(solver="sgd", learning_rate_init=1e300, batch_size=10).fit(
+                X, 1e6 * y
+            ),
+            "training diverged, the loss is nan: scale the inputs, or lower learning_rate_init",
+        ),
     ],
 )
 def test_what_cannot_go_well_is_refused_or_told(act: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         act(*moons())
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")  # inf and -inf added up
+def test_parameters_that_overflow_are_told_although_the_loss_was_still_finite() -> None:
+    X, y = moons()
+    model = MLPRegressor(solver="sgd", learning_rate_init=1e307, max_iter=1)
+    with pytest.raises(ValueError, match=r"training diverged, the loss is \d"):
+        model.fit(X, 1e6 * y)
 
 
 def test_the_end_of_the_epochs_before_convergence_is_told() -> None:
@@ -341,6 +355,23 @@ def test_the_random_state_decides_the_start_the_order_and_what_is_kept_aside() -
         assert first.loss_curve_ == again.loss_curve_ != other.loss_curve_
         assert first.validation_scores_ == again.validation_scores_
         assert (first.coefs_[0] != other.coefs_[0]).all()
+
+
+@not_converged
+def test_examples_come_in_another_order_each_epoch_unless_told_otherwise() -> None:
+    X, y = moons(60)
+    options: Any = {"max_iter": 2, "batch_size": 7}
+    shuffled, ordered = quick(**options).fit(X, y), quick(**options, shuffle=False).fit(X, y)
+    assert shuffled.loss_curve_ != ordered.loss_curve_
+
+
+def test_which_examples_are_kept_aside_follows_the_generator() -> None:
+    model, aside = quick(), []
+    for seed in (0, 1, 0):
+        model._rng = rng(seed)
+        aside.append(model._keep_aside(*moons())[1])
+    assert_array_equal(aside[0], aside[2])
+    assert (aside[0] != aside[1]).any()
 
 
 @not_converged

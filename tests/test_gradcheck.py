@@ -239,6 +239,43 @@ def test_a_tiny_gradient_must_be_right_too_and_none_at_all_is_right_where_nothin
         check(lambda Z: (1.5, Z), np.ones_like, Z)
 
 
+def test_the_error_returned_is_the_largest_of_all_arguments_and_of_all_entries() -> None:
+    def nearly(dZ: Any, cache: Any) -> Any:
+        dX, dW, db = linear_backward(dZ, cache)
+        return dX, dW * (1 + 5e-8), db
+
+    assert check(linear_forward, nearly, X, W, b) == pytest.approx(5e-8, rel=1e-2)
+
+    def one_entry(cache: Any) -> Any:
+        dZ = mse_backward(cache)
+        dZ[0, 0] += 5e-8 * np.abs(dZ).max()
+        return dZ
+
+    along = check(mse_forward, one_entry, Z, Y)
+    each = check(mse_forward, one_entry, Z, Y, entrywise=True)
+    assert each == pytest.approx(max(along, 5e-8), rel=1e-2)
+
+
+def test_errors_that_are_too_small_in_each_entry_and_add_up_are_told_as_such() -> None:
+    V = np.random.default_rng(1).normal(size=Z.shape)  # the direction
+
+    def spread(cache: Any) -> Any:
+        dZ = mse_backward(cache)
+        return dZ + 9e-8 * np.abs(dZ).max() * np.sign(V)
+
+    with pytest.raises(GradientError, match="Of 10 entries none is wrong by itself"):
+        check(mse_forward, spread, Z, Y)
+
+
+def test_an_entry_is_wrong_in_proportion_to_the_largest_however_small_all_are() -> None:
+    def small(Z: Any, Y: Any) -> Any:
+        loss, cache = mse_forward(Z, Y)
+        return 1e-3 * loss, cache
+
+    with pytest.raises(GradientError, match=r"Of 10 entries \d+ are wrong, most at Z"):
+        check(small, lambda cache: 1e-3 * (1 + 1e-5) * mse_backward(cache), Z, Y)
+
+
 def test_no_entry_is_no_error() -> None:
     empty = np.zeros((0, 3))
     right = check(linear_forward, linear_backward, empty, W, b, entrywise=True)

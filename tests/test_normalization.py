@@ -82,6 +82,15 @@ def test_a_variance_is_taken_from_deviations_in_float32_too(shape: tuple[int, ..
     assert_allclose(variance, exact.var(axis=axes, ddof=1) / 2, rtol=2e-5)
 
 
+def test_many_small_squares_are_added_up_in_double_precision() -> None:
+    X = np.tile(np.array([[0.1], [-0.1]], np.float32), (150_000, 2))
+    squares = (X**2).mean(axis=0)
+    assert (abs(squares / 0.01 - 1) > 1e-4).all(), "in single precision the sum drifts away"
+    zeros = np.zeros(2, np.float32)
+    _, variance = running_statistics(X, zeros, zeros, momentum=0.5)
+    assert_allclose(variance, 0.005, rtol=1e-5)
+
+
 def test_a_rows_variance_is_taken_from_deviations_in_float32_too() -> None:
     X = rng().normal(1000, 0.1, size=(3, 10_000)).astype(np.float32)
     ones = np.ones(10_000, np.float32)

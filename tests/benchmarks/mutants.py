@@ -145,8 +145,7 @@ def forked(work: Callable[[], int], seconds: float) -> tuple[int, float]:
 
 def outcomes(module: str, lived: list[str], report: Callable[[str], None] = print) -> Outcome:
     """Try the mutants of a module of the tree in the current folder: all, or those that lived."""
-    path = Path(PACKAGE) / f"{module}.py"
-    source = path.read_text(encoding="utf-8")
+    source = (path := Path(PACKAGE) / f"{module}.py").read_text(encoding="utf-8")
     pytest, tests, reasons = warm(), tests_of(module, Path.cwd()), REASONS.get(module, {})
 
     def run(seconds: float) -> tuple[int, float]:
@@ -233,13 +232,11 @@ def main(chosen: list[str], *, again: bool = False) -> list[str]:
             found = {"digest": state, **added(before, measure(module, lived))}
             with alone():
                 record("mutants", COMMAND, summary({**recorded(), module: found}))
-            minutes = (time.monotonic() - start) / 60
-            told = f"{module}: {found['killed']} of {found['mutants']}, {minutes:.1f} minutes"
-            Console().print(told)
+            took = f"{(time.monotonic() - start) / 60:.1f} minutes"
+            Console().print(f"{module}: {found['killed']} of {found['mutants']}, {took}")
     with alone():
-        values = summary(recorded())  # reasons may have been given since
-        record("mutants", COMMAND, values)
-    return broken_promises(values)
+        record("mutants", COMMAND, summary(recorded()))  # reasons may have been given since
+    return broken_promises(summary(recorded()))
 
 
 def added(before: Outcome, found: Outcome) -> Outcome:

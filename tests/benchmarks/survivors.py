@@ -18,6 +18,7 @@ DEFAULT = "what is left out is what Python does by default"
 LENGTHS = "nothing that is documented gives two lengths: strict only says so"
 NEXT = "what is called next refuses the same in the same words"
 BOUND = "the bound only keeps exp from overflowing where its value is not taken"
+COPY = "copied or not, the numbers are the same"
 DTYPE = "all parameters have one dtype"
 SEED = "a seed may come from any range"
 TRAINING = "linear layers and activations do the same in training"
@@ -91,9 +92,9 @@ REASONS: dict[str, dict[str, str]] = {
         "self.model_.forward(X[batch])": TRAINING,
         "_MLP._epoch: w.sum() → w.mean()": "the mean is finite where the sum is",
         "_MLP._new_outputs: X.astype(self.model_.parameters[0].dtype, copy=False) → "
-        "X.astype(self.model_.parameters[0].dtype, copy=True)": "copied or not, the numbers are the same",
+        "X.astype(self.model_.parameters[0].dtype, copy=True)": COPY,
         "_MLP._new_outputs: X.astype(self.model_.parameters[0].dtype, copy=False) → "
-        "X.astype(self.model_.parameters[0].dtype)": "copied or not, the numbers are the same",
+        "X.astype(self.model_.parameters[0].dtype)": COPY,
         "_MLP._new_outputs: self.model_.parameters[0] → self.model_.parameters[1]": DTYPE,
         "_MLP._new_outputs: self.model_.parameters[0] → self.model_.parameters[-1]": DTYPE,
         "MLPClassifier.partial_fit: self.model_.parameters[0] → self.model_.parameters[1]": DTYPE,
@@ -109,6 +110,35 @@ REASONS: dict[str, dict[str, str]] = {
             "the share of equal entries asks for no order"
         ),
         "MLPRegressor.predict: Z[:, 0] → Z[:, -1]": "there is one column",
+        "_MLP._new_outputs: validate_data(self, X, dtype=FLOATS, reset=False) → "
+        "validate_data(self, X, reset=False)": "the numbers get the dtype of the parameters next",
+    },
+    "gradcheck": {
+        "directional_derivative: range(1, 7) → range(0, 7)": (
+            "one more step to choose from; the steadiest is still taken"
+        ),
+        "directional_derivative: range(1, 7) → range(1, 8)": (
+            "one more step to choose from; the steadiest is still taken"
+        ),
+        "gradcheck: zip(names, arguments, strict=True) → zip(names, arguments, strict=False)": (
+            "nothing that is documented gives two lengths: strict only says so"
+        ),
+        "gradcheck: zip(names, arguments, strict=True) → zip(names, arguments)": LENGTHS,
+        "gradcheck.slope.along: forward(*moved)[0] - output → forward(*moved)[0] + output": (
+            "a constant cancels in the differences; it only costs digits"
+        ),
+        "gradcheck: error <= tolerance → error < tolerance": (
+            "differs only where both are equal to the last bit"
+        ),
+        "gradcheck: entries.error > tolerance → entries.error >= tolerance": (
+            "differs only where both are equal to the last bit"
+        ),
+        "_Entries.__init__: self.errors.max(initial=0.0) → self.errors.max(initial=-1.0)": (
+            "where no entry is, the error along the direction is 0 already"
+        ),
+        "_Entries.told: self.errors > tolerance → self.errors >= tolerance": (
+            "differs only where both are equal to the last bit"
+        ),
     },
     "layers/activations": {
         "Activation.forward: False → True": "an activation is the same in training",
@@ -124,6 +154,11 @@ REASONS: dict[str, dict[str, str]] = {
         "descend: b[0] → b[-1]": "b has one entry",
         "descend: zip(*visited, strict=True) → zip(*visited, strict=False)": LENGTHS,
         "descend: zip(*visited, strict=True) → zip(*visited)": LENGTHS,
+    },
+    "normalization": {
+        "_all_but_features: return (0, *range(2, X.ndim)) → return (*range(2, X.ndim), 0)": (
+            "axes of a mean have no order"
+        ),
     },
     "pooling": {
         "_check_upstream: X.dtype.type(0) → X.dtype.type(1)": (
