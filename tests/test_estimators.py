@@ -293,6 +293,8 @@ def test_parameters_out_of_range_are_refused_before_anything_is_made(
             lambda X, y: quick().partial_fit(X, y, [0, 1]).partial_fit(X, y, [0, 1, 2]),
             r"expected the classes of the first call \[0 1\], got \[0 1 2\]",
         ),
+        (lambda X, y: quick(batch_size=0).partial_fit(X, y, [0, 1]), "batch_size of at least 1"),
+        (lambda X, y: MLPRegressor(batch_size=0).partial_fit(X, y), "batch_size of at least 1"),
         (lambda X, y: quick(early_stopping=True).partial_fit(X, y, [0, 1]), "early_stopping=False"),
         (lambda X, y: MLPRegressor(early_stopping=True).partial_fit(X, y), "early_stopping=False"),
         (
@@ -363,6 +365,12 @@ def test_examples_come_in_another_order_each_epoch_unless_told_otherwise() -> No
     options: Any = {"max_iter": 2, "batch_size": 7}
     shuffled, ordered = quick(**options).fit(X, y), quick(**options, shuffle=False).fit(X, y)
     assert shuffled.loss_curve_ != ordered.loss_curve_
+
+
+def test_a_part_may_hold_some_of_the_classes_only() -> None:
+    X, y = moons()
+    model = quick().partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
+    assert model.predict_proba(X).shape == (80, 2)
 
 
 def test_which_examples_are_kept_aside_follows_the_generator() -> None:

@@ -160,6 +160,14 @@ def test_a_second_try_takes_only_what_lived_and_adds_what_it_kills(tmp_path: Pat
     assert added(before, found) == {"mutants": 8, "killed": 8, "timeouts": 1, "survivors": []}
 
 
+def test_a_mutant_with_a_reason_to_live_counts_as_alive_and_is_not_tried(tmp_path: Path) -> None:
+    plant(tmp_path, STRONG)
+    with (tmp_path / "tests/benchmarks/survivors.py").open("a", encoding="utf-8") as file:
+        file.write(f"REASONS['planted'] = {{{DROPPED!r}: 'planted'}}\n")
+    found = measure("planted", [DROPPED, "half: 4 → 5"], tmp_path)
+    assert [survivor["mutant"] for survivor in found["survivors"]] == [DROPPED]
+
+
 def plant(root: Path, test: str) -> None:
     """Make a small tree: the runner, one module, one test."""
     for package in ("dlbook", "dlbook/scratch", "tests", "tests/benchmarks"):

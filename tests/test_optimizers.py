@@ -314,6 +314,13 @@ def test_a_step_makes_no_array_of_the_parameters_size(kind: Any, options: Any) -
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(("kind", "without", "with_momentum"), [(SGD, 0, 1), (RMSprop, 1, 2)])
+def test_a_velocity_is_kept_only_with_momentum(kind: Any, without: int, with_momentum: int) -> None:
+    for momentum, states in ((0.0, without), (0.5, with_momentum)):
+        optimizer = kind([np.ones(3)], momentum=momentum)
+        assert [len(block.states) for block in optimizer._blocks] == [states]
+
+
 def test_an_optimizer_that_does_not_say_what_it_subtracts_is_told() -> None:
     with pytest.raises(NotImplementedError):
         Optimizer([np.ones(2)], 0.1, 0.0, 0).step([np.ones(2)])

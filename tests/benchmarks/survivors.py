@@ -19,6 +19,7 @@ LENGTHS = "nothing that is documented gives two lengths: strict only says so"
 NEXT = "what is called next refuses the same in the same words"
 BOUND = "the bound only keeps exp from overflowing where its value is not taken"
 COPY = "copied or not, the numbers are the same"
+COMMUTES = "sums and products ask for no order"
 DTYPE = "all parameters have one dtype"
 SEED = "a seed may come from any range"
 TRAINING = "linear layers and activations do the same in training"
@@ -159,6 +160,18 @@ REASONS: dict[str, dict[str, str]] = {
         "_all_but_features: return (0, *range(2, X.ndim)) → return (*range(2, X.ndim), 0)": (
             "axes of a mean have no order"
         ),
+    },
+    "optimizers": {
+        "Optimizer._decayed: np.multiply(w, float(self.weight_decay), out=room) → "
+        "np.multiply(float(self.weight_decay), w, out=room)": COMMUTES,
+        "Optimizer._decayed: np.add(g, decay, out=room) → np.add(decay, g, out=room)": COMMUTES,
+        "SGD._change: np.multiply(v, float(self.momentum), out=room) → "
+        "np.multiply(float(self.momentum), v, out=room)": COMMUTES,
+        "SGD._change: np.add(g, room, out=room) → np.add(room, g, out=room)": COMMUTES,
+        "SGD._change: np.multiply(g, float(self.lr), out=room) → "
+        "np.multiply(float(self.lr), g, out=room)": COMMUTES,
+        "RMSprop._change: np.multiply(g, float(self.lr), out=room) → "
+        "np.multiply(float(self.lr), g, out=room)": COMMUTES,
     },
     "pooling": {
         "_check_upstream: X.dtype.type(0) → X.dtype.type(1)": (
