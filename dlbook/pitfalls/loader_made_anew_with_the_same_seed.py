@@ -1,7 +1,7 @@
 """A loader that draws records is made anew in each epoch, with the same seed.
 
 Symptom: after 100 epochs, which draw 10 images each, the network has seen 10 images of 1500. It
-knows them by heart, and is wrong in a quarter of all others.
+knows them by heart, and is wrong in four of ten others or more.
 
 Cause: the generator made with the loader begins at its seed each time. Every epoch draws the same
 records in the same order.
@@ -72,4 +72,4 @@ def mended(seed: int) -> Measured:
 
 
 def shows(outcome: Outcome) -> bool:
-    return outcome.measured["images seen"] == 10 and outcome.measured["accuracy"] < 0.75
+    return outcome.measured["images seen"] == 10 and outcome.measured["accuracy"] < 0.6

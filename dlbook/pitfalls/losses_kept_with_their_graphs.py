@@ -7,8 +7,8 @@ Cause: the sum is a tensor too, and its graph holds the graphs of all losses tha
 
 Cure: add numbers, ``loss.item()``, or ``loss.detach()`` where waiting for a GPU should be avoided.
 
-Met: in loops that report a running mean, and with regularizers or validation losses kept in lists;
-there the activations stay too, since no ``backward`` frees them.
+Met: in loops that report a running mean. Of losses in validation that are kept so the activations
+stay too, since no ``backward`` frees them.
 """
 
 from __future__ import annotations

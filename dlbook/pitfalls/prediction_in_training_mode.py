@@ -4,12 +4,12 @@ Symptom: the accuracy is high when many images are predicted at once, and far lo
 images one by one.
 
 Cause: in training mode batch normalization subtracts the mean of the batch at hand. With a single
-image that is the image's own mean: what tells it from others is taken away.
+image that is the image's own mean, and what tells it from others is taken away.
 
 Cure: ``model.eval()`` once training is over.
 
-Met: in notebooks and services that go on with the network in memory; loaded from a file it is in
-training mode as well.
+Met: in notebooks and services that go on with the network in memory. A network made anew, for
+weights from a file, is in training mode as well.
 """
 
 from __future__ import annotations
