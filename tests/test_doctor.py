@@ -69,6 +69,14 @@ def cleared_too_late(model: nn.Module, optimizer: torch.optim.Optimizer) -> None
         optimizer.step()
 
 
+def step_too_early(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss = mse(model(X))
+        optimizer.step()
+        loss.backward()
+
+
 def no_backward(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     for _ in range(12):
         optimizer.zero_grad()
@@ -129,6 +137,7 @@ FAULTS: dict[str, Loop] = {
     "gradients-not-cleared": never_cleared,
     "gradients-cleared-before-step": cleared_too_late,
     "backward-never-called": no_backward,
+    "step-before-backward": step_too_early,
     "steps-change-nothing": too_small,
     "parameters-not-in-optimizer": left_out,
     "evaluation-in-training-mode": measured_while_training,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-__all__ = ["Call", "LossCall", "ParameterFacts", "Record", "StepFacts", "line_of_reader"]
+__all__ = ["Call", "LossCall", "Mark", "ParameterFacts", "Record", "StepFacts", "line_of_reader"]
 
 FOREIGN = (str(Path(__file__).parent), str(Path(torch.__file__).parent), contextlib.__file__, "<")
 
@@ -72,6 +72,10 @@ class LossCall:
     predictions: tuple[int, ...]
     targets: tuple[int, ...]
     where: str
+
+
+class Mark:
+    """Put on a graph; it is gone when the graph is."""
 
 
 @dataclass
@@ -138,8 +142,12 @@ class Record:
         The first calls of loss functions.
     counts : Counter
         How often each kind of event was seen.
-    living : list of weak references
-        Losses that backward was called on, while they carry their graph.
+    graphs : list of weak references
+        Marks on the graphs that backward was called on, which live as long as these.
+    graphs_kept : tuple of int
+        The most graphs that were alive at one time, and how many there had been by then.
+    unused : dict of str to Call
+        Forward passes in training mode, by model, since the last backward pass.
     step_line : str
         The line of the reader's code that makes the steps.
     steps : list of StepFacts
@@ -155,7 +163,9 @@ class Record:
     parameters: dict[int, ParameterFacts] = field(default_factory=dict)
     losses: list[LossCall] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    living: list[weakref.ref[Tensor]] = field(default_factory=list)
+    graphs: list[weakref.ref[Mark]] = field(default_factory=list)
+    graphs_kept: tuple[int, int] = (0, 0)
+    unused: dict[str, Call] = field(default_factory=dict)
     step_line: str = ""
     steps: list[StepFacts] = field(default_factory=list)
     error: BaseException | None = None

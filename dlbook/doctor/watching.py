@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import wraps
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from dlbook.doctor.findings import Report
 from dlbook.doctor.record import (
     Call,
     LossCall,
+    Mark,
     ParameterFacts,
     Record,
     StepFacts,
@@ -103,6 +104,10 @@ class Watcher:
         """
         self.record.models[name] = model
         self._attach(model.register_forward_pre_hook(self._forward_hook(name)))
+        self._add_parameters(name, model)
+
+    def _add_parameters(self, name: str, model: nn.Module) -> None:
+        """Watch those parameters of a network that are not watched yet."""
         for own_name, p in model.named_parameters():
             if id(p) in self.record.parameters:
                 continue
@@ -137,6 +142,9 @@ class Watcher:
             key = (name, model.training, torch.is_grad_enabled())
             call = self.record.forwards.setdefault(key, Call(where=line_of_reader()))
             call.count += 1
+            if model.training and torch.is_grad_enabled():
+                unused = self.record.unused.setdefault(name, Call(where=line_of_reader()))
+                unused.count += 1
 
         return before_forward
 
@@ -157,6 +165,8 @@ class Watcher:
             self.record.step_line = line_of_reader()
         if not self._looks(number):
             return
+        for name, model in self.record.models.items():
+            self._add_parameters(name, model)  # a layer may have been replaced
         held = list(_held(optimizer))
         gradients = [p.grad for p in held if p.grad is not None]
         facts = StepFacts(
@@ -206,11 +216,23 @@ class Watcher:
         @wraps(original)
         def backward(loss: Tensor, *args: Any, **kwargs: Any) -> None:
             self.record.event("backward")
-            if len(self.record.living) < FEW:
-                self.record.living.append(weakref.ref(loss))
+            self.record.unused.clear()
+            self._mark_graph(loss)
             original(loss, *args, **kwargs)
 
         return backward
+
+    def _mark_graph(self, loss: Tensor) -> None:
+        """Note that backward was called on a graph, and now and then how many of these live."""
+        graphs = self.record.graphs
+        if loss.grad_fn is None or len(graphs) == FEW:
+            return
+        mark, metadata = Mark(), cast("dict[str, object]", loss.grad_fn.metadata)
+        metadata["dlbook.doctor"] = mark
+        graphs.append(weakref.ref(mark))
+        if len(graphs) % FIRST == 0:
+            alive = sum(graph() is not None for graph in graphs)
+            self.record.graphs_kept = max(self.record.graphs_kept, (alive, len(graphs)))
 
     def _facts(self, optimizer: Optimizer) -> Iterator[ParameterFacts]:
         """Yield what is known of the parameters that an optimizer holds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
@@ -16,11 +18,13 @@ __all__ = [
     "gradients_not_cleared",
     "graphs_kept",
     "parameters_not_in_optimizer",
+    "step_before_backward",
     "steps_change_nothing",
     "training_in_evaluation_mode",
 ]
 
 ENOUGH = 3  # rounds in a row that make a habit
+MANY = 10  # graphs that no sound loop keeps at a time
 
 
 @rule(
@@ -62,7 +66,31 @@ def gradients_cleared_before_step(record: Record) -> Sign | None:
     facts = [step for step in record.steps if step.arrived]
     if len(facts) < ENOUGH or any(step.missing + step.zero < step.held for step in facts):
         return None
+    if _steps_after(record, "forward") > _steps_after(record, "backward"):
+        return None
     evidence = f"gradients had arrived before each of {len(facts)} steps, and none was left for it"
+    return Sign(evidence, record.step_line)
+
+
+@rule(
+    severity="error",
+    title="the step comes before the backward pass",
+    fix="- optimizer.step()\n  loss.backward()\n+ optimizer.step()",
+    born="step_before_backward",
+    causes=("steps-change-nothing",),
+)
+def step_before_backward(record: Record) -> Sign | None:
+    """Find steps that are made before the gradients are there.
+
+    The gradients of one round are cleared at the start of the next, before any step has seen them.
+    """
+    early = [step for step in record.steps if step.missing + step.zero == step.held]
+    rounds = _steps_after(record, "forward")
+    if len(early) < ENOUGH or rounds < ENOUGH or _steps_after(record, "backward"):
+        return None
+    if not record.counts["backward"] or len(early) < len(record.steps):
+        return None
+    evidence = f"{rounds} steps right after a forward pass, none after a backward pass"
     return Sign(evidence, record.step_line)
 
 
@@ -145,6 +173,13 @@ def evaluation_in_training_mode(record: Record) -> Sign | None:
         if training and not with_gradients and kinds:
             evidence = f"{call.count} forward passes without gradients in training mode, with "
             return Sign(evidence + " and ".join(kinds), call.where)
+    for name, call in record.unused.items():
+        kinds = _kinds_with_modes(record.models[name], training=True)
+        if kinds and call.count >= ENOUGH:
+            evidence = (
+                f"{call.count} forward passes in training mode after the last backward, with "
+            )
+            return Sign(evidence + " and ".join(kinds), call.where)
     return None
 
 
@@ -185,11 +220,15 @@ def graphs_kept(record: Record) -> Sign | None:
     A loss that is kept keeps the graph that made it, and with it every intermediate result: memory
     grows from step to step.
     """
-    alive = [loss for loss in (reference() for reference in record.living) if loss is not None]
-    carrying = sum(loss.grad_fn is not None for loss in alive)
-    if carrying < 10 or carrying < 0.9 * len(record.living):
+    alive, seen = record.graphs_kept
+    if alive < MANY or alive < 0.9 * seen:
         return None
-    return Sign(f"{carrying} of the first {len(record.living)} losses still carry their graph")
+    return Sign(f"of the first {seen} graphs that backward was called on, {alive} were still alive")
+
+
+def _steps_after(record: Record, kind: str) -> int:
+    """Count the first steps that came right after an event of a kind."""
+    return sum(pair == (kind, "step") for pair in pairwise(record.order))
 
 
 def _kinds_with_modes(model: nn.Module, training: bool | None) -> list[str]:
