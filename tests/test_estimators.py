@@ -295,6 +295,7 @@ def test_parameters_out_of_range_are_refused_before_anything_is_made(
         ),
         (lambda X, y: quick(batch_size=0).partial_fit(X, y, [0, 1]), "batch_size of at least 1"),
         (lambda X, y: MLPRegressor(batch_size=0).partial_fit(X, y), "batch_size of at least 1"),
+        (lambda X, y: MLPRegressor(batch_size=0).fit(X, y), "batch_size of at least 1"),
         (lambda X, y: quick(early_stopping=True).partial_fit(X, y, [0, 1]), "early_stopping=False"),
         (lambda X, y: MLPRegressor(early_stopping=True).partial_fit(X, y), "early_stopping=False"),
         (
@@ -371,6 +372,11 @@ def test_a_part_may_hold_some_of_the_classes_only() -> None:
     X, y = moons()
     model = quick().partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
     assert model.predict_proba(X).shape == (80, 2)
+
+
+def test_the_score_of_early_stopping_is_the_share_of_largest_logits_that_are_right() -> None:
+    Z, T = np.array([[0.0, 1.0, -1.0], [2.0, 1.0, 3.0], [5.0, 1.0, 0.0]]), np.array([1, 2, 2])
+    assert quick()._score(Z, T) == pytest.approx(2 / 3)
 
 
 def test_which_examples_are_kept_aside_follows_the_generator() -> None:

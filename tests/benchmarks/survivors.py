@@ -20,6 +20,8 @@ NEXT = "what is called next refuses the same in the same words"
 BOUND = "the bound only keeps exp from overflowing where its value is not taken"
 COPY = "copied or not, the numbers are the same"
 COMMUTES = "sums and products ask for no order"
+FLOATED = "the targets are made floats next"
+COLUMN = "column_or_1d, called next, does and tells the same"
 DTYPE = "all parameters have one dtype"
 SEED = "a seed may come from any range"
 TRAINING = "linear layers and activations do the same in training"
@@ -113,6 +115,19 @@ REASONS: dict[str, dict[str, str]] = {
         "MLPRegressor.predict: Z[:, 0] → Z[:, -1]": "there is one column",
         "_MLP._new_outputs: validate_data(self, X, dtype=FLOATS, reset=False) → "
         "validate_data(self, X, reset=False)": "the numbers get the dtype of the parameters next",
+        "MLPRegressor._examples: validate_data(self, X, y, dtype=FLOATS, "
+        "multi_output=True, y_numeric=True, reset=first) → validate_data(self, X, y, "
+        "dtype=FLOATS, multi_output=True, y_numeric=False, reset=first)": FLOATED,
+        "MLPClassifier._examples: validate_data(self, X, y, dtype=FLOATS, "
+        "multi_output=True, reset=first) → validate_data(self, X, y, dtype=FLOATS, "
+        "multi_output=False, reset=first)": COLUMN,
+        "MLPClassifier._examples: validate_data(self, X, y, dtype=FLOATS, "
+        "multi_output=True, reset=first) → validate_data(self, X, y, dtype=FLOATS, "
+        "reset=first)": COLUMN,
+        "MLPRegressor._examples: validate_data(self, X, y, dtype=FLOATS, "
+        "multi_output=True, y_numeric=True, reset=first) → validate_data(self, X, y, "
+        "dtype=FLOATS, multi_output=True, reset=first)": FLOATED,
+        "MLPRegressor._examples: -1 → -2": "NumPy works out any negative length",
     },
     "gradcheck": {
         "directional_derivative: range(1, 7) → range(0, 7)": (
@@ -172,6 +187,9 @@ REASONS: dict[str, dict[str, str]] = {
         "np.multiply(float(self.lr), g, out=room)": COMMUTES,
         "RMSprop._change: np.multiply(g, float(self.lr), out=room) → "
         "np.multiply(float(self.lr), g, out=room)": COMMUTES,
+        "SGD.__init__: 1 if momentum else 0 → 1 if momentum else -1": (
+            "no state is made of -1, as of 0"
+        ),
     },
     "pooling": {
         "_check_upstream: X.dtype.type(0) → X.dtype.type(1)": (
