@@ -132,7 +132,8 @@ def tests(session: nox.Session) -> None:
     environment(session)
     assets(session)
     session.env["OMP_NUM_THREADS"] = "1"  # small networks: threads cost more than they give
-    run(session, "pytest", *session.posargs)
+    processes = str(min(os.cpu_count() or 1, 8))
+    run(session, "pytest", "--numprocesses", processes, "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

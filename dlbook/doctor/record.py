@@ -35,8 +35,9 @@ class ParameterFacts:
         How many rounds were looked at: from one step of its optimizer to the next.
     kept : int
         In how many of them no gradient that arrived found the place empty or zero.
-    arrived, fresh : bool
-        Whether in the present round a gradient arrived, and one found the place empty or zero.
+    arrived, nonzero, fresh : bool
+        Whether in the present round a gradient arrived, one that was not zero, and one that found
+        the place empty or zero.
     stepped : bool
         Whether its optimizer has made a step: the first gradient of all finds nothing to clear.
     """
@@ -47,6 +48,7 @@ class ParameterFacts:
     cycles: int = 0
     kept: int = 0
     arrived: bool = False
+    nonzero: bool = False
     fresh: bool = False
     stepped: bool = False
 
@@ -105,7 +107,7 @@ class StepFacts:
     rate : float
         The largest rate among the optimizer's groups.
     arrived : bool
-        Whether gradients had arrived since the step before.
+        Whether gradients other than zero had arrived since the step before.
     missing, zero, held : int
         How many of the parameters held had no gradient, how many one of zeros, and how many there
         are.

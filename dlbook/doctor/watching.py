@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from dlbook.doctor.findings import Report
@@ -109,7 +110,7 @@ class Watcher:
     def _add_parameters(self, name: str, model: nn.Module) -> None:
         """Watch those parameters of a network that are not watched yet."""
         for own_name, p in model.named_parameters():
-            if id(p) in self.record.parameters:
+            if id(p) in self.record.parameters or isinstance(p, UninitializedParameter):
                 continue
             facts = ParameterFacts(f"{name}.{own_name}".lstrip("."), p)
             self.record.parameters[id(p)] = facts
@@ -149,10 +150,13 @@ class Watcher:
         return before_forward
 
     def _arrival_hook(self, facts: ParameterFacts) -> Callable[[Tensor], None]:
-        def arrives(_gradient: Tensor) -> None:
+        def arrives(gradient: Tensor) -> None:
             facts.arrivals += 1
             facts.arrived = True
-            if not facts.fresh and self._looks(self.record.counts["step"]):
+            if not self._looks(self.record.counts["step"] + 1):
+                return
+            facts.nonzero = facts.nonzero or bool(gradient.any())
+            if not facts.fresh:
                 earlier = facts.parameter.grad
                 facts.fresh = earlier is None or not bool(earlier.any())
 
@@ -172,7 +176,7 @@ class Watcher:
         facts = StepFacts(
             number,
             rate=max(float(group.get("lr", 0)) for group in optimizer.param_groups),
-            arrived=any(facts.arrived for facts in self._facts(optimizer)),
+            arrived=any(facts.nonzero for facts in self._facts(optimizer)),
             missing=len(held) - len(gradients),
             zero=sum(not bool(gradient.any()) for gradient in gradients),
             held=len(held),
@@ -182,12 +186,13 @@ class Watcher:
         self._looked_at = {p: p.detach().clone() for p in islice(small, 4)}
 
     def _after_step(self, optimizer: Optimizer, *_: object) -> None:
-        looked = self._looks(self.record.counts["step"] - 1)
+        looked = self._looks(self.record.counts["step"])
         for facts in self._facts(optimizer):
             if facts.arrived and facts.stepped and looked:
                 facts.cycles += 1
                 facts.kept += not facts.fresh
-            facts.arrived, facts.fresh, facts.stepped = False, False, True
+            facts.arrived = facts.nonzero = facts.fresh = False
+            facts.stepped = True
         if self._looked_at:
             self.record.steps[-1].changed = any(
                 not torch.equal(p, before) for p, before in self._looked_at.items()
