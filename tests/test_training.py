@@ -223,7 +223,7 @@ GOOD: dict[str, Any] = {"epochs": 1, "batch_size": 4, "rng": rng()}
         ({"validation": (np.zeros((0, 2), np.float32), np.zeros(0, int))}, ValueError, "at least"),
         ({"validation": (np.zeros((1, 2), np.float32), np.array([-1]))}, ValueError, "got -1"),
     ],
-    ids=str,
+    ids=lambda given: " ".join(given) if isinstance(given, dict) else None,
 )
 def test_bad_input_is_told_before_anything_changes(
     change: dict[str, Any], error: type[Exception], message: str
