@@ -1,7 +1,8 @@
-"""The command line: ``dlbook train TASK`` and ``dlbook --version``."""
+"""The command line: ``dlbook train TASK``, ``dlbook doctor PROGRAM`` and ``dlbook --version``."""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -10,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -18,6 +19,9 @@ import dlbook
 from dlbook import runs
 from dlbook.history import History
 from dlbook.tasks import TASKS, AmpName, Backend, OptimizerName, PyTorchOptions, TaskName
+
+if TYPE_CHECKING:
+    from dlbook.doctor import Report
 
 LAUNCHED = "RANK"  # torchrun's variable: the number of this process among those it started
 FAILED, INTERRUPTED = 1, 130  # the latter is what shells expect where Ctrl-C ended a command
@@ -147,6 +151,93 @@ def train(
         return _finished(run, folder) if _is_first() else 0
     except KeyboardInterrupt:
         return _stopped(history, folder, pytorch) if _is_first() else INTERRUPTED
+
+
+@app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
+def doctor(
+    context: typer.Context,
+    program: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to run. All that stands behind it is the program's own.",
+            metavar="PROGRAM [ARGUMENTS]...",
+        ),
+    ] = None,
+    module: Annotated[
+        bool, typer.Option("-m", help="The program is a module, as behind python -m.")
+    ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="Do not report this; may be given again.", metavar="CODE"),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="Look closely at one step in N, and at the first ones.")
+    ] = 10,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Report in one line of JSON, the last one.")
+    ] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List what can be found, and exit.")
+    ] = False,
+    explained: Annotated[
+        str | None, typer.Option("--explain", help="Tell of one fault, and exit.", metavar="CODE")
+    ] = None,
+) -> int:
+    """Run a program as it stands and say what is wrong with it.
+
+    Every network and every optimizer that it makes is watched.
+
+    The report comes after its own output, also where it raised or was stopped by Ctrl-C.
+
+    The status is 0 if nothing was found but notes, 1 if something was or the program raised,
+    2 if there is no such program, 130 after Ctrl-C where nothing was found.
+    """
+    from dlbook.doctor import catalog, explain
+    from dlbook.doctor.links import link_to
+    from dlbook.doctor.running import run_watched, show_ending
+
+    if listed:
+        width = max(map(len, catalog()))
+        for code, title in catalog().items():
+            typer.echo(f"{code:{width}}  {title}")
+        return 0
+    output = sys.stdout  # the program may put another in its place
+    with _one_line_for_bad_options():
+        if explained is not None:
+            paragraph = explain(explained)
+            typer.echo(f"{catalog()[explained]}\n\n{paragraph}\n\nbook: {link_to(explained)}")
+            return 0
+        for code in ignore or ():
+            explain(code)  # refuses what is no code
+        if program is None:
+            raise ValueError("expected a program: dlbook doctor train.py [ARGUMENTS]")
+    try:
+        watcher = run_watched(
+            program, context.args, module=module, every=every, ignore=ignore or ()
+        )
+    except FileNotFoundError as error:
+        raise BadOptionError(str(error)) from error
+    ended_by = watcher.record.error
+    show_ending(ended_by)
+    report = watcher.report()
+    if _is_first():
+        _tell(report, output, as_json=as_json)
+    if isinstance(ended_by, KeyboardInterrupt) and not report:
+        return INTERRUPTED
+    raised = ended_by is not None and not isinstance(ended_by, SystemExit)
+    return FAILED if raised or (report and _is_first()) else 0
+
+
+def _tell(report: Report, output: TextIO, *, as_json: bool) -> None:
+    """Write what the doctor found: in color for people, as plain text for pipes and files."""
+    if as_json:
+        output.write(json.dumps(report.to_dict()) + "\n")
+    elif output.isatty():
+        from rich.console import Console
+
+        Console(file=output).print(report)
+    else:
+        output.write(f"\n{report}\n")
 
 
 def _finished(run: runs.Run, folder: Path) -> int:

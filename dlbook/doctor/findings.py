@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from dlbook.doctor.links import link_to
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -13,14 +15,40 @@ __all__ = ["DiagnosedError", "Finding", "Report", "Severity"]
 
 Severity = Literal["note", "warning", "error"]
 SHOWN = 3  # findings that a report prints; the rest is counted
+COLORS = {"error": "red", "warning": "yellow", "note": "blue"}
+# The same where the page may be light or dark: each far enough from white and from black.
+RED, YELLOW, BLUE = (222, 60, 60), (160, 112, 0), (58, 125, 210)
+PAGE = """\
+<pre style="white-space:pre;overflow-x:auto;line-height:normal;\
+font-family:Menlo,'DejaVu Sans Mono',Consolas,'Courier New',monospace">{code}</pre>
+"""
 
 
 class DiagnosedError(ValueError):
     """A report holds a finding as grave as asked for."""
 
 
+class _ShownInNotebooks:
+    """Shows in a notebook what Rich shows in a terminal, and as text where there is no HTML."""
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        from io import StringIO
+
+        from rich.console import Console
+        from rich.terminal_theme import TerminalTheme
+
+        black, white = (0, 0, 0), (255, 255, 255)  # neither is used: text has the page's own color
+        colors = [black, RED, black, YELLOW, BLUE, black, black, white]
+        console = Console(file=StringIO(), record=True, width=100)
+        console.print(self)
+        html = console.export_html(
+            theme=TerminalTheme(white, black, colors), code_format=PAGE, inline_styles=True
+        )
+        return {"text/plain": str(self), "text/html": html}
+
+
 @dataclass(frozen=True)
-class Finding:
+class Finding(_ShownInNotebooks):
     """One fault, and how it is known.
 
     Parameters
@@ -53,9 +81,60 @@ class Finding:
     where: str = ""
     causes: tuple[str, ...] = ()
 
+    @property
+    def link(self) -> str:
+        """The section of the book that tells of it, below the address of the book."""
+        return link_to(self.code)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values.
+
+        Returns
+        -------
+        dict
+            The fields by their names, and ``link``.
+        """
+        return asdict(self) | {"link": self.link}
+
+    def told(self, follows: Iterable[str] = ()) -> str:
+        """Return it as plain text.
+
+        Parameters
+        ----------
+        follows : iterable of str, optional
+            Titles of what follows from it.
+
+        Returns
+        -------
+        str
+            Several lines.
+        """
+        where = f" ({self.where})" if self.where else ""
+        lines = [f"{self.severity}: {self.title}{where} [{self.code}]"]
+        lines += [f"  seen: {self.evidence}", f"  why: {self.why}"]
+        lines += ["  fix:", *(f"    {line}" for line in self.fix.splitlines())]
+        lines += [f"  follows: {title}" for title in follows]
+        return "\n".join([*lines, f"  book: {self.link}"])
+
+    def __str__(self) -> str:
+        """Return it as plain text."""
+        return self.told()
+
+    def __rich__(self) -> RenderableType:
+        """Return it for Rich, which shows it in terminals and notebooks."""
+        return self._panel()
+
+    def _panel(self, follows: Iterable[str] = ()) -> RenderableType:
+        from rich.panel import Panel
+        from rich.text import Text
+
+        text = Text(self.told(follows))
+        text.highlight_regex(r"\A[^\n]*", "bold")
+        return Panel(text, border_style=COLORS[self.severity])
+
 
 @dataclass(frozen=True)
-class Report:
+class Report(_ShownInNotebooks):
     """All findings: the gravest first, causes before what follows from them.
 
     Parameters
@@ -128,7 +207,7 @@ class Report:
         return {
             "verdict": self.verdict,
             "seen": self.seen,
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [finding.to_dict() for finding in self.findings],
             "folded": self.folded,
         }
 
@@ -155,25 +234,13 @@ class Report:
 
     def __str__(self) -> str:
         """Return the report as plain text."""
-        return "\n\n".join([self.verdict, *(self._text(f) for f in self.findings[:SHOWN])])
-
-    def _text(self, finding: Finding) -> str:
-        where = f" ({finding.where})" if finding.where else ""
-        lines = [f"{finding.severity}: {finding.title}{where} [{finding.code}]"]
-        lines += [f"  seen: {finding.evidence}", f"  why: {finding.why}"]
-        lines += ["  fix:", *(f"    {line}" for line in finding.fix.splitlines())]
-        lines += [f"  follows: {title}" for title in self.folded.get(finding.code, [])]
-        return "\n".join(lines)
+        shown = (f.told(self.folded.get(f.code, ())) for f in self.findings[:SHOWN])
+        return "\n\n".join([self.verdict, *shown])
 
     def __rich__(self) -> RenderableType:
         """Return the report for Rich, which shows it in terminals and notebooks."""
         from rich.console import Group
-        from rich.panel import Panel
         from rich.text import Text
 
-        colors = {"error": "red", "warning": "yellow", "note": "blue"}
-        panels = [
-            Panel(Text(self._text(finding)), border_style=colors[finding.severity])
-            for finding in self.findings[:SHOWN]
-        ]
+        panels = [f._panel(self.folded.get(f.code, ())) for f in self.findings[:SHOWN]]
         return Group(Text(self.verdict, style="bold"), *panels)
