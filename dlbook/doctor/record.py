@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import weakref
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import FrameType
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-__all__ = ["Call", "LossCall", "Mark", "ParameterFacts", "Record", "StepFacts", "line_of_reader"]
+from dlbook.doctor.graphs import Graph
+from dlbook.doctor.surroundings import Surroundings
+from dlbook.doctor.tape import Tape
 
-FOREIGN = (str(Path(__file__).parent), str(Path(torch.__file__).parent), contextlib.__file__, "<")
+__all__ = ["Backward", "Call", "Mark", "ParameterFacts", "Record", "StepFacts"]
 
 
 @dataclass
@@ -53,31 +51,30 @@ class ParameterFacts:
     stepped: bool = False
 
 
+class Mark:
+    """Put on a graph; it is gone when the graph is."""
+
+
 @dataclass
-class LossCall:
-    """One call of a loss function of ``torch.nn.functional``.
+class Backward:
+    """One backward pass that was looked at closely.
 
     Parameters
     ----------
-    name : str
-        The function, such as ``"cross_entropy"``.
-    made_by : str
-        The operation that made the predictions, by its name in the graph; empty if unknown.
-    predictions, targets : tuple of int
-        Their shapes.
+    graph : Graph
+        The operations behind the loss.
+    step : int
+        How many steps had been made before it.
+    leaf : bool
+        Whether it was called on a tensor that nothing was computed for.
     where : str
         The line of the reader's code.
     """
 
-    name: str
-    made_by: str
-    predictions: tuple[int, ...]
-    targets: tuple[int, ...]
+    graph: Graph
+    step: int
+    leaf: bool
     where: str
-
-
-class Mark:
-    """Put on a graph; it is gone when the graph is."""
 
 
 @dataclass
@@ -104,6 +101,8 @@ class StepFacts:
     ----------
     number : int
         Which step it was, from 1, over all optimizers.
+    optimizer : int
+        Which optimizer made it: its place in ``Record.optimizers``.
     rate : float
         The largest rate among the optimizer's groups.
     arrived : bool
@@ -111,16 +110,26 @@ class StepFacts:
     missing, zero, held : int
         How many of the parameters held had no gradient, how many one of zeros, and how many there
         are.
+    gradients, weights, changes : dict of int to float
+        By the id of each parameter with a gradient: the norm of the gradient that the step used, of
+        the parameter before it, and of what it changed (only for those that were copied).
+    training : bool
+        Whether all networks were in training mode.
     changed : bool
         Whether any of the numbers looked at changed.
     """
 
     number: int
+    optimizer: int
     rate: float
     arrived: bool
     missing: int
     zero: int
     held: int
+    gradients: dict[int, float] = field(default_factory=dict)
+    weights: dict[int, float] = field(default_factory=dict)
+    changes: dict[int, float] = field(default_factory=dict)
+    training: bool = True
     changed: bool = True
 
 
@@ -132,19 +141,29 @@ class Record:
     ----------
     models : dict of str to nn.Module
         The networks watched, by name.
+    initial : dict of str to dict
+        Copies of the networks' states as they were when watching began.
     optimizers : list of Optimizer
         The optimizers watched.
+    settings : list of list of dict
+        For each optimizer, what its groups held beside the parameters at its first step.
     order : list of str
         The first events in order: ``forward``, ``backward``, ``step``.
     forwards : dict
         Forward passes by model, mode (training or not) and whether gradients were on.
     parameters : dict of int to ParameterFacts
         What was seen of each parameter, by its id.
-    losses : list of LossCall
-        The first calls of loss functions.
+    backwards : list of Backward
+        The backward passes that were looked at closely.
+    tapes : list of Tape
+        The first passes from inputs to a loss that ``backward`` was called on.
+    evaluations : list of Tape
+        The first passes without gradients or in evaluation mode.
+    losses : list of float
+        The value of each loss that ``backward`` was called on.
     counts : Counter
         How often each kind of event was seen.
-    graphs : list of weak references
+    marks : list of weak references
         Marks on the graphs that backward was called on, which live as long as these.
     graphs_kept : tuple of int
         The most graphs that were alive at one time, and how many there had been by then.
@@ -154,22 +173,33 @@ class Record:
         The line of the reader's code that makes the steps.
     steps : list of StepFacts
         The steps that were looked at.
+    around : Surroundings
+        What was seen around the networks: loaders, schedules, seeds.
+    cache : dict
+        What experiments found out, so that none is made twice.
     error : BaseException or None
         What ended the loop.
     """
 
     models: dict[str, nn.Module] = field(default_factory=dict)
+    initial: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     optimizers: list[Optimizer] = field(default_factory=list)
+    settings: list[list[dict[str, object]]] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     forwards: dict[tuple[str, bool, bool], Call] = field(default_factory=dict)
     parameters: dict[int, ParameterFacts] = field(default_factory=dict)
-    losses: list[LossCall] = field(default_factory=list)
+    backwards: list[Backward] = field(default_factory=list)
+    tapes: list[Tape] = field(default_factory=list)
+    evaluations: list[Tape] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    graphs: list[weakref.ref[Mark]] = field(default_factory=list)
+    marks: list[weakref.ref[Mark]] = field(default_factory=list)
     graphs_kept: tuple[int, int] = (0, 0)
     unused: dict[str, Call] = field(default_factory=dict)
     step_line: str = ""
     steps: list[StepFacts] = field(default_factory=list)
+    around: Surroundings = field(default_factory=Surroundings)
+    cache: dict[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
 
     def event(self, kind: str) -> None:
@@ -187,17 +217,3 @@ class Record:
             for group in optimizer.param_groups
             for p in group["params"]
         }
-
-
-def line_of_reader() -> str:
-    """Return file and line of the innermost frame that is neither PyTorch's nor the doctor's.
-
-    Returns
-    -------
-    str
-        As ``"train.py:12"``; empty where there is none.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(FOREIGN):
-        frame = frame.f_back
-    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

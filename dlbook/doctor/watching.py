@@ -12,36 +12,24 @@ from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from dlbook.doctor.findings import Report
-from dlbook.doctor.record import (
-    Call,
-    LossCall,
-    Mark,
-    ParameterFacts,
-    Record,
-    StepFacts,
-    line_of_reader,
-)
+from dlbook.doctor.graphs import graph_of
+from dlbook.doctor.lines import line_of_reader
+from dlbook.doctor.record import Backward, Call, Mark, ParameterFacts, Record, StepFacts
 from dlbook.doctor.rules import diagnose
+from dlbook.doctor.surroundings import look_around
+from dlbook.doctor.tape import Recorder
 
 __all__ = ["Watcher", "watch"]
 
-LOSSES = (
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "huber_loss",
-    "l1_loss",
-    "mse_loss",
-    "nll_loss",
-    "smooth_l1_loss",
-)
 FIRST = 5  # rounds of a loop that are looked at closely; after them, one in `every`
-FEW = 100  # calls of losses and losses themselves that are kept
+FEW = 100  # graphs that are marked
+TAPES = 40  # passes to a loss that are kept, and as many without one
+CALLS = 50_000  # functions that are noted before the recorder is taken away
+COPIED = 20_000_000  # numbers in a network whose first state is kept
 
 
 class Watcher:
@@ -61,14 +49,18 @@ class Watcher:
         self.record = Record()
         self.every = every
         self.ignore = frozenset(ignore)
+        self.paused = False
         self._looked_at: dict[Tensor, Tensor] = {}
         self._undo = ExitStack()
+        self._recorder = Recorder()
+        self._recording = False
+        self._called: dict[str, tuple[Any, Any]] = {}
 
     def __enter__(self) -> Self:
         """Begin to watch."""
-        for name in LOSSES:
-            self._replace(functional, name, self._watched_loss)
-        self._replace(Tensor, "backward", self._watched_backward)
+        self._replace(torch.autograd, "backward", self._watched_backward)
+        look_around(self.record.around, self._replace)
+        self._record()
         return self
 
     def __exit__(
@@ -79,6 +71,7 @@ class Watcher:
     ) -> None:
         """Take all hooks away; what the loop raised goes on its way."""
         self.record.error = error
+        self._stop_recording()
         self._undo.close()
 
     def report(self) -> Report:
@@ -104,13 +97,20 @@ class Watcher:
             The network.
         """
         self.record.models[name] = model
-        self._attach(model.register_forward_pre_hook(self._forward_hook(name)))
+        with self._recorder.resting():
+            self.record.initial[name] = _state(model)
+        self._attach(
+            model.register_forward_pre_hook(
+                self._forward_hook(name), prepend=True, with_kwargs=True
+            )
+        )
+        self._attach(model.register_forward_hook(self._forwarded_hook(name)))
         self._add_parameters(name, model)
 
     def _add_parameters(self, name: str, model: nn.Module) -> None:
         """Watch those parameters of a network that are not watched yet."""
         for own_name, p in model.named_parameters():
-            if id(p) in self.record.parameters or isinstance(p, UninitializedParameter):
+            if id(p) in self.record.parameters or is_lazy(p):
                 continue
             facts = ParameterFacts(f"{name}.{own_name}".lstrip("."), p)
             self.record.parameters[id(p)] = facts
@@ -126,31 +126,85 @@ class Watcher:
             The optimizer.
         """
         self.record.optimizers.append(optimizer)
+        self.record.settings.append(
+            [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+        )
         self._attach(optimizer.register_step_pre_hook(self._before_step))
         self._attach(optimizer.register_step_post_hook(self._after_step))
 
     def _attach(self, handle: Any) -> None:
         self._undo.callback(handle.remove)
 
-    def _replace(self, owner: Any, name: str, wrap: Callable[[str, Any], Any]) -> None:
+    def _replace(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
         original = getattr(owner, name)
-        setattr(owner, name, wrap(name, original))
+        setattr(owner, name, wrap(original))
         self._undo.callback(setattr, owner, name, original)
 
+    def _record(self) -> None:
+        """Let the recorder note what is called from here on, while there is room."""
+        if not self._recording and self._recorder.calls < CALLS:
+            self._recorder.__enter__()  # type: ignore[no-untyped-call]
+            self._recording = True
+
+    def _stop_recording(self) -> None:
+        """Take the recorder away, unless something of the reader's was put on top of it."""
+        if self._recording and self._recorder.on_top:
+            self._recorder.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._recorder.begin()
+            self._recording = False
+
     def _forward_hook(self, name: str) -> Callable[..., None]:
-        def before_forward(model: nn.Module, _inputs: object) -> None:
+        def before_forward(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if self.paused or torch.compiler.is_compiling():
+                return
             self.record.event("forward")
-            key = (name, model.training, torch.is_grad_enabled())
+            with_gradients = torch.is_grad_enabled()
+            key = (name, model.training, with_gradients)
             call = self.record.forwards.setdefault(key, Call(where=line_of_reader()))
             call.count += 1
-            if model.training and torch.is_grad_enabled():
+            if model.training and with_gradients:
                 unused = self.record.unused.setdefault(name, Call(where=line_of_reader()))
                 unused.count += 1
+            outermost = not self._recorder.depth
+            if outermost:
+                self._begin_tape(evaluates=not (with_gradients and model.training))
+            if self._recording:
+                self._recorder.depth += 1
+                if outermost:
+                    self._called[name] = self._recorder.spec(args), self._recorder.spec(kwargs)
 
         return before_forward
 
+    def _forwarded_hook(self, name: str) -> Callable[..., None]:
+        def after_forward(_model: nn.Module, _args: tuple[Any, ...], result: Any) -> None:
+            if self.paused or torch.compiler.is_compiling() or not self._recorder.depth:
+                return
+            self._recorder.depth -= 1
+            if not self._recorder.depth:
+                with self._recorder.resting():
+                    args, kwargs = self._called.pop(name, ((), {}))
+                    self._recorder.network(name, args, kwargs, result, line_of_reader())
+
+        return after_forward
+
+    def _begin_tape(self, *, evaluates: bool) -> None:
+        """Keep the tape of an evaluation; take the recorder away once there are enough."""
+        before = self._recorder.tape
+        if not before.networks:
+            self._recorder.begin()
+        elif evaluates:
+            self.record.evaluations.append(before)
+            self._recorder.begin()
+        kept = self.record.evaluations if evaluates else self.record.tapes
+        if len(kept) < TAPES:
+            self._record()
+        else:
+            self._stop_recording()
+
     def _arrival_hook(self, facts: ParameterFacts) -> Callable[[Tensor], None]:
         def arrives(gradient: Tensor) -> None:
+            if self.paused:
+                return
             facts.arrivals += 1
             facts.arrived = True
             if not self._looks(self.record.counts["step"] + 1):
@@ -163,29 +217,44 @@ class Watcher:
         return arrives
 
     def _before_step(self, optimizer: Optimizer, *_: object) -> None:
+        if self.paused:
+            return
         self.record.event("step")
+        self._recorder.depth += 1
         number = self.record.counts["step"]
         if not self.record.step_line:
             self.record.step_line = line_of_reader()
+        for tape in self.record.tapes[-1:]:
+            tape.stepped = True
         if not self._looks(number):
             return
         for name, model in self.record.models.items():
             self._add_parameters(name, model)  # a layer may have been replaced
         held = list(_held(optimizer))
-        gradients = [p.grad for p in held if p.grad is not None]
+        gradients = {id(p): p.grad for p in held if p.grad is not None}
+        norms = {key: _norm(gradient) for key, gradient in gradients.items()}
         facts = StepFacts(
             number,
+            optimizer=next(i for i, o in enumerate(self.record.optimizers) if o is optimizer),
             rate=max(float(group.get("lr", 0)) for group in optimizer.param_groups),
             arrived=any(facts.nonzero for facts in self._facts(optimizer)),
             missing=len(held) - len(gradients),
-            zero=sum(not bool(gradient.any()) for gradient in gradients),
+            zero=sum(norm == 0 for norm in norms.values()),
             held=len(held),
+            gradients=norms,
+            weights={id(p): _norm(p.detach()) for p in held},
+            training=all(model.training for model in self.record.models.values()),
         )
         self.record.steps.append(facts)
-        small = sorted((p for p in held if p.grad is not None), key=Tensor.numel)
-        self._looked_at = {p: p.detach().clone() for p in islice(small, 4)}
+        copied = sorted((p for p in held if p.grad is not None), key=Tensor.numel)
+        self._looked_at = {
+            p: p.detach().clone() for p in islice(copied, None if number <= FIRST else 4)
+        }
 
     def _after_step(self, optimizer: Optimizer, *_: object) -> None:
+        if self.paused:
+            return
+        self.record.around.stepped()
         looked = self._looks(self.record.counts["step"])
         for facts in self._facts(optimizer):
             if facts.arrived and facts.stepped and looked:
@@ -194,50 +263,55 @@ class Watcher:
             facts.arrived = facts.nonzero = facts.fresh = False
             facts.stepped = True
         if self._looked_at:
+            changes = {id(p): _norm(p.detach() - old) for p, old in self._looked_at.items()}
+            self.record.steps[-1].changes = changes
             self.record.steps[-1].changed = any(
                 not torch.equal(p, before) for p, before in self._looked_at.items()
             )
             self._looked_at = {}
+        self._recorder.depth -= 1
+        self._recorder.begin()
 
-    def _watched_loss(self, name: str, original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def _watched_backward(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
-        def loss(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: A002
-            if not torch.compiler.is_compiling() and len(self.record.losses) < FEW:
-                made_by = "" if input.grad_fn is None else input.grad_fn.name()
-                self.record.losses.append(
-                    LossCall(
-                        name,
-                        made_by,
-                        tuple(input.shape),
-                        tuple(target.shape),
-                        line_of_reader(),
-                    )
-                )
-            return original(input, target, *args, **kwargs)
-
-        return loss
-
-    def _watched_backward(self, _name: str, original: Callable[..., None]) -> Callable[..., None]:
-        @wraps(original)
-        def backward(loss: Tensor, *args: Any, **kwargs: Any) -> None:
-            self.record.event("backward")
-            self.record.unused.clear()
-            self._mark_graph(loss)
-            original(loss, *args, **kwargs)
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            loss = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
+            with self._recorder.resting():
+                if not self.paused and isinstance(loss, Tensor):
+                    self._note_backward(loss)
+                original(tensors, *args, **kwargs)
 
         return backward
 
+    def _note_backward(self, loss: Tensor) -> None:
+        self.record.event("backward")
+        self.record.unused.clear()
+        self._mark_graph(loss)
+        value = float(loss.detach()) if loss.numel() == 1 else float("nan")
+        self.record.losses.append(value)
+        if self._looks(self.record.counts["backward"]):
+            steps = self.record.counts["step"]
+            where = line_of_reader()
+            self.record.backwards.append(
+                Backward(graph_of(loss), steps, loss.grad_fn is None, where)
+            )
+        if self._recording:
+            tape = self._recorder.finish(loss)
+            tape.value = value
+            if tape.networks and len(self.record.tapes) < TAPES:
+                self.record.tapes.append(tape)
+
     def _mark_graph(self, loss: Tensor) -> None:
         """Note that backward was called on a graph, and now and then how many of these live."""
-        graphs = self.record.graphs
-        if loss.grad_fn is None or len(graphs) == FEW:
+        marks = self.record.marks
+        if loss.grad_fn is None or len(marks) == FEW:
             return
         mark, metadata = Mark(), cast("dict[str, object]", loss.grad_fn.metadata)
         metadata["dlbook.doctor"] = mark
-        graphs.append(weakref.ref(mark))
-        if len(graphs) % FIRST == 0:
-            alive = sum(graph() is not None for graph in graphs)
-            self.record.graphs_kept = max(self.record.graphs_kept, (alive, len(graphs)))
+        marks.append(weakref.ref(mark))
+        if len(marks) % FIRST == 0:
+            alive = sum(mark() is not None for mark in marks)
+            self.record.graphs_kept = max(self.record.graphs_kept, (alive, len(marks)))
 
     def _facts(self, optimizer: Optimizer) -> Iterator[ParameterFacts]:
         """Yield what is known of the parameters that an optimizer holds."""
@@ -317,3 +391,18 @@ def _named(
 def _held(optimizer: Optimizer) -> Iterator[Tensor]:
     for group in optimizer.param_groups:
         yield from group["params"]
+
+
+def _norm(tensor: Tensor) -> float:
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    return float(tensor.float().norm())
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """Copy what a network holds, if it is small enough and all of it is there."""
+    state = model.state_dict(keep_vars=True)
+    tensors = [value for value in state.values() if isinstance(value, Tensor)]
+    if any(is_lazy(t) for t in tensors) or sum(t.numel() for t in tensors) > COPIED:
+        return {}
+    return {key: t.detach().clone() for key, t in state.items() if isinstance(t, Tensor)}

@@ -23,9 +23,11 @@ def softmax_before_cross_entropy(record: Record) -> Sign | None:
     between 0 and 1, it can tell the classes apart by a factor of e at most, and its gradients are
     small.
     """
-    for call in record.losses:
-        if call.name == "cross_entropy" and call.made_by == "SoftmaxBackward0":
-            return Sign("cross_entropy was given what softmax returned", call.where)
+    for backward in record.backwards:
+        for node in backward.graph.of_kind("LogSoftmax"):
+            made_by = node.source()
+            if made_by is not None and made_by.kind == "Softmax":
+                return Sign("cross_entropy was given what softmax returned", backward.where)
     return None
 
 
@@ -41,9 +43,12 @@ def sigmoid_before_loss_on_logits(record: Record) -> Sign | None:
     The loss takes logits and applies the sigmoid itself. Applied to probabilities, none of which
     is below 0, it can give no example a probability below one half.
     """
-    for call in record.losses:
-        if call.name == "binary_cross_entropy_with_logits" and call.made_by == "SigmoidBackward0":
-            return Sign(f"{call.name} was given what sigmoid returned", call.where)
+    for backward in record.backwards:
+        for node in backward.graph.of_kind("BinaryCrossEntropyWithLogits"):
+            made_by = node.source()
+            if made_by is not None and made_by.kind == "Sigmoid":
+                evidence = "binary_cross_entropy_with_logits was given what sigmoid returned"
+                return Sign(evidence, backward.where)
     return None
 
 
@@ -59,11 +64,15 @@ def targets_broadcast(record: Record) -> Sign | None:
     Shapes (n, 1) and (n,) broadcast to (n, n): each prediction is compared with every target, and
     the best that a network can do is to predict the mean of all targets.
     """
-    for call in record.losses:
-        if call.name in ELEMENTWISE and call.predictions != call.targets:
-            return Sign(
-                f"{call.name} was given predictions of shape {call.predictions} and targets of "
-                f"shape {call.targets}",
-                call.where,
-            )
+    for tape in record.tapes:
+        for entry in tape.entries:
+            if entry.name not in ELEMENTWISE or len(entry.refs) < 2:
+                continue
+            predictions, targets = (tape.shapes[slot] for slot in entry.refs[:2])
+            if predictions != targets:
+                evidence = (
+                    f"{entry.name} was given predictions of shape {predictions} and targets of "
+                    f"shape {targets}"
+                )
+                return Sign(evidence, entry.where)
     return None

@@ -1,0 +1,341 @@
+"""Trying a cure out: the first passes of the run, trained on again, with and without the cure.
+
+What a run computed is on its tapes, and how its networks began is in the record. An experiment
+trains copies of the networks from there on these passes, over and over. It is done twice, once as
+the reader's program does it and once with the suspect repaired; only the difference counts.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import fmean
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dlbook.doctor.record import Record
+from dlbook.doctor.tape import Tape
+
+__all__ = ["Comparison", "Trial", "clearly_better", "compare", "constant_loss", "train"]
+
+STEPS = 120  # steps of one trial
+CONSTANT_STEPS = 60  # of the search for the best constant, over all passes
+SEEDS = (0, 1)  # of the draws within it, such as dropout's
+SECONDS = 4.0  # for one trial; a slow network makes fewer steps
+
+
+@dataclass
+class Trial:
+    """Copies of all that an experiment trains; a cure changes them before it begins.
+
+    Parameters
+    ----------
+    models : dict of str to nn.Module
+        Copies of the networks, as they were when watching began.
+    optimizer : Optimizer
+        A copy of the optimizer, with the settings of its first step and no state.
+    tapes : list of Tape
+        The passes to train on.
+    parameters : dict of int to Tensor
+        The copy of each parameter, by the id of the original.
+    outputs : callable or None
+        Applied to what a network gives out, if a cure sets it: takes name and result.
+    """
+
+    models: dict[str, nn.Module]
+    optimizer: Optimizer
+    tapes: list[Tape]
+    parameters: dict[int, Tensor]
+    outputs: Callable[[str, Any], Any] | None = None
+
+    def loss(self, tape: Tape) -> Tensor:
+        """Compute the loss of one pass with the copies."""
+        return tape.play(self._networks(), self.parameters)
+
+    def _networks(self) -> Mapping[str, Callable[..., Any]]:
+        if self.outputs is None:
+            return self.models
+        outputs = self.outputs
+
+        def changed(name: str) -> Callable[..., Any]:
+            return lambda *args, **kwargs: outputs(name, self.models[name](*args, **kwargs))
+
+        return {name: changed(name) for name in self.models}
+
+
+Cure = Callable[[Trial], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mean losses over the passes, at the end of a trial; nan where it broke down.
+
+    Parameters
+    ----------
+    as_is, repaired : float
+        After the same number of steps, as the program does it and with the cure.
+    constant : float
+        The least that networks can reach which give out the same for all inputs.
+    """
+
+    as_is: float
+    repaired: float
+    constant: float
+
+    @property
+    def wins(self) -> bool:
+        """Whether the cure clearly wins: see ``clearly_better``."""
+        return clearly_better(self.repaired, self.as_is, self.constant)
+
+
+def clearly_better(repaired: float, as_is: float, constant: float) -> bool:
+    """Tell whether one loss is so much lower than another that it matters.
+
+    The measure is what a network can win over a constant at all: the cure must win at least a
+    quarter of the way from the constant to its own loss more than the program does as it is, and
+    must beat the constant itself.
+
+    Parameters
+    ----------
+    repaired, as_is, constant : float
+        Losses: with the cure, without, and of the best constant.
+
+    Returns
+    -------
+    bool
+        False where the repaired loss is not finite.
+
+    Examples
+    --------
+    >>> clearly_better(repaired=0.2, as_is=2.2, constant=2.3)
+    True
+    >>> clearly_better(repaired=0.2, as_is=0.5, constant=2.3)
+    False
+    >>> clearly_better(repaired=2.25, as_is=2.29, constant=2.3)
+    False
+    """
+    if not math.isfinite(repaired) or not math.isfinite(constant):
+        return False
+    reach = constant - repaired
+    if reach <= 0.05 * abs(constant):
+        return False
+    return not math.isfinite(as_is) or as_is - repaired > 0.25 * reach
+
+
+def compare(record: Record, cure: Cure, *, steps: int = STEPS) -> Comparison | None:
+    """Train as the program does, and with a cure, from the same start on the same passes.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+    cure : callable
+        Takes a ``Trial`` and changes its copies in place.
+    steps : int, default 120
+        How many steps each makes.
+
+    Returns
+    -------
+    Comparison or None
+        The worst of the repaired and the best of the others over the seeds; None where the run
+        cannot be done again: see ``trial_of``.
+    """
+    as_is = _as_it_is(record, steps)
+    if as_is is None:
+        return None
+    most = -math.inf
+    for seed, (made, _) in zip(SEEDS, as_is, strict=True):
+        repaired = trial_of(record)
+        if repaired is None:
+            return None
+        cure(repaired)
+        most = max(most, train(repaired, steps=made, seed=seed)[1], key=_or_infinity)
+        if not math.isfinite(most):
+            break
+    least = min((loss for _, loss in as_is), key=_or_infinity)
+    return Comparison(least, most, constant_loss(record))
+
+
+def _as_it_is(record: Record, steps: int) -> list[tuple[int, float]] | None:
+    """Train as the program does, once for all experiments."""
+    key = f"as it is, {steps} steps"
+    if key not in record.cache:
+        trials = [trial_of(record) for _ in SEEDS]
+        record.cache[key] = [
+            train(trial, steps=steps, seed=seed)
+            for seed, trial in zip(SEEDS, trials, strict=True)
+            if trial is not None
+        ]
+    made: list[tuple[int, float]] = record.cache[key]
+    return made if len(made) == len(SEEDS) else None
+
+
+def trial_of(record: Record) -> Trial | None:
+    """Copy what is needed to make the run again.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+
+    Returns
+    -------
+    Trial or None
+        None where several optimizers took part, a pass has gaps, the first state of a network is
+        not known, or something cannot be copied.
+    """
+    tapes = [tape for tape in record.tapes if tape.whole]
+    if len(record.optimizers) != 1 or len(tapes) < 2 or len(tapes) < len(record.tapes) / 2:
+        return None
+    memo: dict[int, Any] = {}
+    try:
+        models = copy.deepcopy(record.models, memo)
+        optimizer = copy.deepcopy(record.optimizers[0], memo)
+    except Exception:  # whatever keeps a network from being copied, nothing can be tried
+        return None
+    for name, model in models.items():
+        if not _restore(model, record.initial.get(name, {})):
+            return None
+    optimizer.state.clear()
+    for group, settings in zip(optimizer.param_groups, record.settings[0], strict=False):
+        group.update(settings)
+    copies = {key: memo[key] for key in record.parameters if key in memo}
+    return Trial(models, optimizer, tapes, copies)
+
+
+def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:
+    """Train the copies; all generators are afterwards as they were before.
+
+    Parameters
+    ----------
+    trial : Trial
+        What is trained.
+    steps : int
+        At most how many steps; fewer where they would take too long.
+    seed : int
+        Decides what is drawn.
+
+    Returns
+    -------
+    tuple of int and float
+        How many steps were made, and the mean loss over the passes afterwards; nan where a loss
+        was not finite or something raised.
+    """
+    began, made = monotonic(), 0
+    with _own_draws(seed):
+        try:
+            while made < steps and monotonic() - began < SECONDS:
+                loss = trial.loss(trial.tapes[made % len(trial.tapes)])
+                if not loss.isfinite():
+                    return made, math.nan
+                trial.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                trial.optimizer.step()
+                made += 1
+        except (RuntimeError, TypeError, ValueError):  # the cure does not fit this network
+            return made, math.nan
+    return made, _mean_loss(trial)
+
+
+def constant_loss(record: Record) -> float:
+    """Return the least mean loss of networks that give out the same for all inputs.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+
+    Returns
+    -------
+    float
+        The loss in its own units; nan where a pass cannot be played so.
+    """
+    if "constant" not in record.cache:
+        record.cache["constant"] = _least_constant([t for t in record.tapes if t.whole])
+    return float(record.cache["constant"])
+
+
+def _least_constant(tapes: list[Tape]) -> float:
+    shapes = {
+        (entry.name, number): tape.shapes[slot]
+        for tape in tapes[:1]
+        for entry in tape.networks
+        for number, slot in enumerate(entry.results)
+    }
+    constants = {key: torch.zeros(shape[1:], requires_grad=True) for key, shape in shapes.items()}
+    if not constants or any(len(shape) < 1 for shape in shapes.values()):
+        return math.nan
+
+    def loss_of(tape: Tape) -> Tensor:
+        calls = {entry.name: entry for entry in tape.networks}
+
+        def stand_in(name: str) -> Callable[..., Any]:
+            def constant(*_: object, **__: object) -> Any:
+                slots = calls[name].results
+                made = [
+                    constants[name, number].expand(tape.shapes[slot])
+                    for number, slot in enumerate(slots)
+                ]
+                return made[0] if len(made) == 1 else tuple(made)
+
+            return constant
+
+        return tape.play({name: stand_in(name) for name in calls})
+
+    optimizer = torch.optim.Adam(constants.values(), lr=0.1)
+    least = math.inf
+    try:
+        for _ in range(CONSTANT_STEPS):
+            total = torch.stack([loss_of(tape) for tape in tapes]).mean()
+            least = min(least, float(total.detach()))
+            optimizer.zero_grad()
+            total.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    except (RuntimeError, TypeError, ValueError, KeyError):
+        return math.nan
+    return least
+
+
+@contextmanager
+def _own_draws(seed: int) -> Iterator[None]:
+    """Draw from generators of one's own."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  # what the reader's network may draw from
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _mean_loss(trial: Trial) -> float:
+    with _own_draws(0), torch.no_grad():
+        return fmean(float(trial.loss(tape)) for tape in trial.tapes)
+
+
+def _or_infinity(value: float) -> float:
+    return value if math.isfinite(value) else math.inf
+
+
+def _restore(model: nn.Module, state: dict[str, Tensor]) -> bool:
+    """Give a network its first state back; False where it is not known."""
+    own = model.state_dict(keep_vars=True)
+    if not state or any(own[key].shape != state[key].shape for key in own.keys() & state.keys()):
+        return False
+    with torch.no_grad():
+        for key, tensor in own.items():
+            if key in state and isinstance(tensor, Tensor):
+                tensor.copy_(state[key])
+    return True
