@@ -30,7 +30,7 @@ def program(seed: int) -> Measured:
     def accuracy(network: nn.Module) -> float:
         network.eval()
         with torch.no_grad():
-            return (network(X[test]).argmax(1) == y[test]).float().mean().item()
+            return float((network(X[test]).argmax(1) == y[test]).float().mean())
 
     trained, averaged = [], []
     for _ in range(30):

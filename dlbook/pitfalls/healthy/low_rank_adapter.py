@@ -48,13 +48,13 @@ def program(seed: int) -> Measured:
 
     def accuracy(model: nn.Module, X: Tensor) -> float:
         with torch.no_grad():
-            return (model(X[1400:]).argmax(1) == y[1400:]).float().mean().item()
+            return float((model(X[1400:]).argmax(1) == y[1400:]).float().mean())
 
-    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    first, second = nn.Linear(64, 128), nn.Linear(128, 10)
+    model = nn.Sequential(first, nn.ReLU(), second)
     fit(model, X, epochs=5)
     before = accuracy(model, mirrored)
-    for layer in (0, 2):
-        model[layer] = Adapted(model[layer], rank=6)
+    model = nn.Sequential(Adapted(first, rank=6), nn.ReLU(), Adapted(second, rank=6))
     fit(model, mirrored, epochs=8)
     return {"accuracy before": before, "accuracy": accuracy(model, mirrored)}
 
