@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dlbook.publishing.book import ROOT, Book
-from dlbook.publishing.counts import Count, counts
+from dlbook.publishing.count import Count
+from dlbook.publishing.counts import counts
 from tests import small_book
 
 CONFIG = """

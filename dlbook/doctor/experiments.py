@@ -30,7 +30,7 @@ __all__ = ["Comparison", "Trial", "clearly_better", "compare", "constant_loss", 
 STEPS = 120  # steps of one trial
 CONSTANT_STEPS = 60  # of the search for the best constant, over all passes
 SEEDS = (0, 1)  # of the draws within it, such as dropout's
-SECONDS = 4.0  # for one trial; a slow network makes fewer steps
+SECONDS = 10.0  # for one trial; a slow network makes fewer steps
 
 
 @dataclass

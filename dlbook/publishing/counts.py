@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from dlbook.publishing import (
@@ -17,28 +14,19 @@ from dlbook.publishing import (
     inline,
     listings,
     quiz,
+    recorded,
     results,
     sources,
     statements,
 )
 from dlbook.publishing.book import Book, Page
+from dlbook.publishing.count import Count, module_of, number
 from dlbook.publishing.errors import BookError, UnplacedError
 from dlbook.publishing.parts import PROMPT, PYTHON, Fence, Prose
 from dlbook.publishing.yamlread import load
 
 PICTURE = re.compile(r"!\[[^\]]*\]\(|<(?:img|svg|picture)\b")
 EXEMPT_SHARE = 0.05
-
-
-@dataclass(frozen=True)
-class Count:
-    """A promise, what there is of it, and what of it nothing proves."""
-
-    promise: str
-    counted: str
-    unproved: tuple[str, ...]
-    mechanism: str
-    exempt: tuple[str, ...] = ()
 
 
 def counts(book: Book) -> list[Count]:
@@ -58,6 +46,8 @@ def counts(book: Book) -> list[Count]:
         count_works,
         count_field_errors,
         count_planted,
+        recorded.count_mutants,
+        recorded.count_pitfalls,
     )
     return [count(book) for count in made]
 
@@ -90,10 +80,6 @@ def tokens(book: Book, group: str) -> Iterator[str]:
                 yield from (found[0] for found in inline.TOKEN.finditer(text) if found[group])
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def count_listings(book: Book) -> Count:
     """Count listings by name, and Python typed by hand."""
     named = list(bodies(book.pages, "source"))
@@ -106,7 +92,7 @@ def count_listings(book: Book) -> Count:
     ]
     return Count(
         "Every listing is the package's code",
-        _number(len(named), "listing") + " by name",
+        number(len(named), "listing") + " by name",
         (*unproved, *by_hand),
         "the build: an unknown name, or Python typed by hand, stops it",
     )
@@ -120,11 +106,11 @@ def count_sessions(book: Book) -> Count:
         for number, line in enumerate(page.lines, start=page.first)
         if PROMPT.match(line)
     }
-    sessions = _module(book, "tests/sessions.py")
+    sessions = module_of(book, "tests/sessions.py")
     run = set(sessions.collected(book)) if sessions else set()
     return Count(
         "Every output is true",
-        _number(len(prompts), "example"),
+        number(len(prompts), "example"),
         tuple(f"{file}:{line}: never run" for file, line in sorted(prompts - run)),
         "the tests: each is run, its output compared to the digits shown",
     )
@@ -144,7 +130,7 @@ def count_figures(book: Book) -> Count:
     ]
     return Count(
         "Every figure is drawn by the package and described in words",
-        f"{_number(len(drawn), 'figure')}, {_number(len(drawn) - len(unproved), 'alt text')}",
+        f"{number(len(drawn), 'figure')}, {number(len(drawn) - len(unproved), 'alt text')}",
         (*unproved, *typed),
         "the build: a missing function, argument or alt text stops it",
     )
@@ -162,7 +148,7 @@ def count_equations(book: Book) -> Count:
         unproved = (*unproved, share)
     return Count(
         "Every displayed equation is proved",
-        f"{_number(len(shown), 'equation')}: {kinds.count('numeric')} proved numerically, "
+        f"{number(len(shown), 'equation')}: {kinds.count('numeric')} proved numerically, "
         f"{kinds.count('symbolic')} symbolically, {len(exempt)} exempt; "
         f"{sum(check.reads_page for check in proofs)} proofs evaluate the page's own LaTeX",
         unproved,
@@ -188,7 +174,7 @@ def count_statements(book: Book) -> Count:
     repeated = statements.repeated(book)
     return Count(
         "Every formula of a docstring is proved",
-        _number(len(stated), "statement") + " in docstrings",
+        number(len(stated), "statement") + " in docstrings",
         tuple(f"{name}: {text}" for name, text in stated if text not in repeated),
         "the tests: the proof repeats the words, and compares 100 numbers or more",
         tuple(
@@ -228,7 +214,7 @@ def _operations(book: Book, promise: str, test: str, mechanism: str) -> Count:
     covered = run_over if _iterates_over_cases(book, test) else set()
     return Count(
         promise,
-        f"{_number(len(operations), 'operation')}, forward and backward",
+        f"{number(len(operations), 'operation')}, forward and backward",
         tuple(f"{name}: not compared in {test}" for name in sorted(operations - covered)),
         mechanism,
     )
@@ -262,7 +248,7 @@ def count_recorded(book: Book) -> Count:
     unproved = failures(lambda text: results.look_up(book, text), found)
     return Count(
         "Every measured number is recorded",
-        f"{_number(len(found), 'number')} with command, machine and date",
+        f"{number(len(found), 'number')} with command, machine and date",
         unproved,
         "the build: a number that is not recorded stops it",
     )
@@ -275,7 +261,7 @@ def count_quizzes(book: Book) -> Count:
     choices = sum(len(question.choices) for question in asked)
     return Count(
         "Every answer of a quiz is explained",
-        f"{_number(len(asked), 'question')}, {_number(choices, 'choice')}",
+        f"{number(len(asked), 'question')}, {number(choices, 'choice')}",
         unproved,
         "the build: a choice without its reason stops it",
     )
@@ -288,7 +274,7 @@ def count_terms(book: Book) -> Count:
     wrong = [term for term in known if marks.count(term) != 1]
     return Count(
         "Every term is defined where it first stands",
-        _number(len(known), "term"),
+        number(len(known), "term"),
         tuple(f"{term}: marked {marks.count(term)} times" for term in wrong),
         "the build and the tests: each is marked once, in the chapter that defines it",
     )
@@ -300,7 +286,7 @@ def count_works(book: Book) -> Count:
     known = citations.works(book)
     return Count(
         "Every work cited is described and was verified",
-        f"{_number(len(keys), 'citation')} of {_number(len(known), 'work')}",
+        f"{number(len(keys), 'citation')} of {number(len(known), 'work')}",
         tuple(f"@{key}: unknown" for key in sorted(set(keys) - set(known)))
         + tuple(f"@{key}: never cited" for key in sorted(set(known) - set(keys))),
         "the build: an unknown work, or one that lacks a field, stops it",
@@ -317,7 +303,7 @@ def count_field_errors(book: Book) -> Count:
     entries = [number[1] for number in (re.match(r"test_(\d+)_", n) for n in names) if number]
     return Count(
         "Known errors of the field stay out",
-        f"{_number(len(entries), 'test')} for {len(set(entries))} entries of the list",
+        f"{number(len(entries), 'test')} for {len(set(entries))} entries of the list",
         () if book.path(place).is_file() else (f"{place} is not there",),
         "the tests: each would fail with the error that readers reported",
     )
@@ -331,7 +317,7 @@ def count_planted(book: Book) -> Count:
     planted = len(re.findall(r"^    Planted\($", text, re.MULTILINE))
     return Count(
         "Every mechanism of the build can fail",
-        f"{_number(planted, 'planted error')}, each stops a build",
+        f"{number(planted, 'planted error')}, each stops a build",
         () if planted else (f"{place} is not there",),
         "the tests: the message must name file, line and remedy",
     )
@@ -340,13 +326,3 @@ def count_planted(book: Book) -> Count:
 def _iterates_over_cases(book: Book, test: str) -> bool:
     path = book.path(test)
     return path.is_file() and bool(re.search(r"\bCASES\b", path.read_text(encoding="utf-8")))
-
-
-def _module(book: Book, place: str) -> ModuleType | None:
-    """Load a module of the tests, which no installed package holds."""
-    spec = importlib.util.spec_from_file_location("dlbook_tests_module", book.path(place))
-    if spec is None or spec.loader is None or not book.path(place).is_file():
-        return None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -10,7 +10,8 @@ import sys
 
 from dlbook.publishing.book import Book
 from dlbook.publishing.conversion import Block
-from dlbook.publishing.counts import Count, counts
+from dlbook.publishing.count import Count
+from dlbook.publishing.counts import counts
 
 COLUMNS = ("Promise", "Counted", "Unproved", "What would fail")
 

@@ -1,7 +1,7 @@
 """What is too long for every change: it fails unless the promises hold, and records by how much.
 
-``-- digits`` and ``-- kills`` run these parts alone; ``-- mutants`` runs the mutants of the
-modules whose code has changed since they were recorded, or of those named, as in
+``-- digits``, ``-- kills`` and ``-- pitfalls`` run these parts alone; ``-- mutants`` runs the
+mutants of the modules whose code has changed since they were recorded, or of those named, as in
 ``-- mutants losses/pairs``; ``-- survivors`` tries again what lived.
 """
 
@@ -12,12 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks import kills, mutants
+from tests.benchmarks import kills, mutants, pitfalls
 from tests.benchmarks.digits import compare, show
 from tests.benchmarks.recording import record
 from tests.benchmarks.survivors import modules
 
 COMMAND = "python3 run.py thorough"
+ALONE = ("digits", "kills", "pitfalls")
 RIGHT, APART, SECONDS = 0.97, 0.005, 20.0
 
 
@@ -55,19 +56,16 @@ def main(arguments: list[str]) -> int:
     part, chosen = (arguments or [""])[0], arguments[1:]
     unknown = [module for module in chosen if module not in modules()]
     broken: list[str] = []
-    if (
-        part not in ("", "digits", "kills", "mutants", "survivors")
-        or unknown
-        or (part in ("digits", "kills") and chosen)
-    ):
+    if part not in ("", *ALONE, "mutants", "survivors") or unknown or (part in ALONE and chosen):
         broken = [
-            "expected digits, kills, mutants or survivors, these with modules as losses/pairs, "
-            f"got {' '.join(arguments)}"
+            "expected digits, kills, pitfalls, or mutants or survivors, these with modules as "
+            f"losses/pairs, got {' '.join(arguments)}"
         ]
     else:
         broken += digits() if part in ("", "digits") else []
         broken += kills.main() if part in ("", "kills") else []
-        if part not in ("digits", "kills"):
+        broken += pitfalls.main() if part in ("", "pitfalls") else []
+        if part not in ALONE:
             broken += mutants.main(chosen, again=part == "survivors")
     if broken:
         Console(stderr=True).print(*broken, sep="\n", markup=False, soft_wrap=True)
