@@ -3,7 +3,7 @@
 Suspicious: the network that is measured is in no optimizer, and no gradient ever reaches it.
 
 Right: after each step it moves a little toward the one that is trained. What the steps shake about
-is averaged away, and the mean does better than most of what it is the mean of.
+is averaged away, and the mean does better than the networks it is the mean of do on average.
 """
 
 from __future__ import annotations
