@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from dlbook.doctor.record import Record
@@ -49,6 +50,8 @@ class Trial:
         The copy of each parameter, by the id of the original.
     outputs : callable or None
         Applied to what a network gives out, if a cure sets it: takes name and result.
+    clip : float or None
+        The norm to which gradients are limited before each step.
     """
 
     models: dict[str, nn.Module]
@@ -56,6 +59,7 @@ class Trial:
     tapes: list[Tape]
     parameters: dict[int, Tensor]
     outputs: Callable[[str, Any], Any] | None = None
+    clip: float | None = None
 
     def loss(self, tape: Tape) -> Tensor:
         """Compute the loss of one pass with the copies."""
@@ -205,11 +209,12 @@ def trial_of(record: Record) -> Trial | None:
     for name, model in models.items():
         if not _restore(model, record.initial.get(name, {})):
             return None
+        _set_modes(model, record.modes.get(name, {}))
     optimizer.state.clear()
     for group, settings in zip(optimizer.param_groups, record.settings[0], strict=False):
         group.update(settings)
     copies = {key: memo[key] for key in record.parameters if key in memo}
-    return Trial(models, optimizer, tapes, copies)
+    return Trial(models, optimizer, tapes, copies, clip=_limit_of(record))
 
 
 def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:
@@ -239,6 +244,8 @@ def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:
                     return made, math.nan
                 trial.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
+                if trial.clip is not None:
+                    clip_grad_norm_(_trained(trial), trial.clip)
                 trial.optimizer.step()
                 made += 1
         except (RuntimeError, TypeError, ValueError):  # the cure does not fit this network
@@ -327,6 +334,23 @@ def _mean_loss(trial: Trial) -> float:
 
 def _or_infinity(value: float) -> float:
     return value if math.isfinite(value) else math.inf
+
+
+def _trained(trial: Trial) -> list[Tensor]:
+    return [p for group in trial.optimizer.param_groups for p in group["params"]]
+
+
+def _limit_of(record: Record) -> float | None:
+    """Return the norm to which the run limited its gradients before each step."""
+    clips = [event.facts for event in record.around.of_kind("clip")]
+    limits = {clip["limit"] for clip in clips if clip["fresh"] and not math.isnan(clip["norm"])}
+    return limits.pop() if len(limits) == 1 else None
+
+
+def _set_modes(model: nn.Module, modes: dict[str, bool]) -> None:
+    """Set each module to the mode in which it was trained."""
+    for name, module in model.named_modules():
+        module.training = modes.get(name, module.training)
 
 
 def _restore(model: nn.Module, state: dict[str, Tensor]) -> bool:

@@ -14,7 +14,7 @@ from dlbook.doctor.graphs import Graph
 from dlbook.doctor.surroundings import Surroundings
 from dlbook.doctor.tape import Tape
 
-__all__ = ["Backward", "Call", "Mark", "ParameterFacts", "Record", "StepFacts"]
+__all__ = ["Backward", "Break", "Call", "Mark", "ParameterFacts", "Record", "StepFacts"]
 
 
 @dataclass
@@ -77,6 +77,31 @@ class Backward:
     where: str
 
 
+@dataclass(frozen=True)
+class Break:
+    """The first loss that was not finite.
+
+    Parameters
+    ----------
+    loss : int
+        Its place in ``Record.losses``.
+    step : int
+        How many steps had been made before it.
+    parameters : tuple of str
+        The parameters that were not finite by then.
+    graph : Graph
+        The operations behind it.
+    where : str
+        The line of the reader's code that called ``backward`` on it.
+    """
+
+    loss: int
+    step: int
+    parameters: tuple[str, ...]
+    graph: Graph
+    where: str
+
+
 @dataclass
 class Call:
     """Forward passes of a network in one manner: in a mode, with or without gradients.
@@ -113,6 +138,9 @@ class StepFacts:
     gradients, weights, changes : dict of int to float
         By the id of each parameter with a gradient: the norm of the gradient that the step used, of
         the parameter before it, and of what it changed (only for those that were copied).
+    lost : dict of int to float
+        By the id of each parameter that was copied: of its numbers with a gradient other than zero,
+        the share that the step left as they were.
     training : bool
         Whether all networks were in training mode.
     changed : bool
@@ -129,6 +157,7 @@ class StepFacts:
     gradients: dict[int, float] = field(default_factory=dict)
     weights: dict[int, float] = field(default_factory=dict)
     changes: dict[int, float] = field(default_factory=dict)
+    lost: dict[int, float] = field(default_factory=dict)
     training: bool = True
     changed: bool = True
 
@@ -161,6 +190,11 @@ class Record:
         The first passes without gradients or in evaluation mode.
     losses : list of float
         The value of each loss that ``backward`` was called on.
+    broken : Break or None
+        What was seen at the first loss that was not finite.
+    modes : dict of str to dict
+        For each network, whether each of its modules was in training mode in the first pass that
+        was trained on.
     counts : Counter
         How often each kind of event was seen.
     marks : list of weak references
@@ -192,6 +226,8 @@ class Record:
     tapes: list[Tape] = field(default_factory=list)
     evaluations: list[Tape] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    broken: Break | None = None
+    modes: dict[str, dict[str, bool]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     marks: list[weakref.ref[Mark]] = field(default_factory=list)
     graphs_kept: tuple[int, int] = (0, 0)

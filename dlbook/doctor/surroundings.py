@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,9 +37,11 @@ class Event:
     where : str
         The line of the reader's code.
     facts : dict
-        For ``seed``: ``seed``. ``optimizer``: ``name``, ``parameters``. ``schedule`` and
+        For ``seed``: ``seed``. ``optimizer``: ``name``, ``parameters``, ``held`` (their
+        ids), ``backwards`` (how many backward passes there had been). ``schedule`` and
         ``schedule step``: ``name``, ``schedule`` (a number of its own). ``clip``: ``limit``,
-        ``norm``. ``load``: ``own`` (whether the tensors loaded are the network's own). ``loader``
+        ``norm`` (nan where single numbers are limited), ``fresh`` (whether a gradient had arrived
+        since the step before). ``load``: ``own`` (whether the tensors loaded are the network's own). ``loader``
         and ``end``: ``loader``, a key of ``Surroundings.loaders``.
     """
 
@@ -90,6 +93,10 @@ class Surroundings:
         The loaders that were used.
     step : int
         How many steps have been made.
+    backwards : int
+        How many backward passes have been made.
+    used : int
+        How many of them the last step came after.
     current : int or None
         The loader that gave the last batch.
     """
@@ -97,6 +104,8 @@ class Surroundings:
     events: list[Event] = field(default_factory=list)
     loaders: dict[int, LoaderFacts] = field(default_factory=dict)
     step: int = 0
+    backwards: int = 0
+    used: int = 0
     current: int | None = None
 
     def add(self, kind: str, **facts: Any) -> None:
@@ -111,6 +120,7 @@ class Surroundings:
     def stepped(self) -> None:
         """Note that an optimizer made a step."""
         self.step += 1
+        self.used = self.backwards
         if self.current is not None:
             self.loaders[self.current].steps += 1
 
@@ -162,7 +172,14 @@ def look_around(around: Surroundings, replace: Replace) -> None:
 
     def optimizer_made(_: None, optimizer: Optimizer, *_args: Any, **_kwargs: Any) -> None:
         count = sum(len(group["params"]) for group in optimizer.param_groups)
-        around.add("optimizer", name=type(optimizer).__name__, parameters=count)
+        held = frozenset(id(p) for group in optimizer.param_groups for p in group["params"])
+        around.add(
+            "optimizer",
+            name=type(optimizer).__name__,
+            parameters=count,
+            held=held,
+            backwards=around.backwards,
+        )
 
     def schedule_made(_: None, schedule: Any, *_args: Any, **_kwargs: Any) -> None:
         around.add("schedule", name=type(schedule).__name__, schedule=number_of(schedule))
@@ -171,9 +188,17 @@ def look_around(around: Surroundings, replace: Replace) -> None:
         if hasattr(schedule, "last_epoch") and schedule.last_epoch >= 0:  # not the first, its own
             around.add("schedule step", name=type(schedule).__name__, schedule=number_of(schedule))
 
-    def clipped(norm: Tensor, parameters: Any, max_norm: float, *_args: Any, **_kw: Any) -> None:
+    def clips(
+        parameters: Any, max_norm: float, total_norm: Tensor, *_args: Any, **_kw: Any
+    ) -> None:
         del parameters  # a name of PyTorch's, by which it may be given
-        around.add("clip", limit=float(max_norm), norm=float(norm))
+        fresh = around.backwards > around.used
+        around.add("clip", limit=float(max_norm), norm=float(total_norm), fresh=fresh)
+
+    def clips_numbers(parameters: Any, clip_value: float, *_args: Any, **_kwargs: Any) -> None:
+        del parameters
+        fresh = around.backwards > around.used
+        around.add("clip", limit=float(clip_value), norm=math.nan, fresh=fresh)
 
     def loaded(model: nn.Module, state: Any, *_args: Any, **_kwargs: Any) -> None:
         own = {tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers())}
@@ -235,7 +260,9 @@ def look_around(around: Surroundings, replace: Replace) -> None:
     replace(LRScheduler, "step", before(schedule_steps))
     replace(ReduceLROnPlateau, "__init__", after(schedule_made))
     replace(ReduceLROnPlateau, "step", before(schedule_steps))
-    replace(nn.utils, "clip_grad_norm_", after(clipped))
+    clipping = nn.utils.clip_grad  # where names that were imported directly are looked up
+    replace(clipping, "_clip_grads_with_norm_", before(clips))
+    replace(nn.utils, "clip_grad_value_", before(clips_numbers))
     replace(nn.Module, "load_state_dict", before(loaded))
     replace(nn.Module, "train", wrap_mode)
     replace(DataLoader, "__iter__", wrap_iter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from torch.optim import Optimizer
 from dlbook.doctor.findings import Report
 from dlbook.doctor.graphs import graph_of
 from dlbook.doctor.lines import line_of_reader
-from dlbook.doctor.record import Backward, Call, Mark, ParameterFacts, Record, StepFacts
+from dlbook.doctor.record import Backward, Break, Call, Mark, ParameterFacts, Record, StepFacts
 from dlbook.doctor.rules import diagnose
 from dlbook.doctor.surroundings import look_around
 from dlbook.doctor.tape import Recorder
@@ -165,6 +166,8 @@ class Watcher:
             if model.training and with_gradients:
                 unused = self.record.unused.setdefault(name, Call(where=line_of_reader()))
                 unused.count += 1
+            if with_gradients and name not in self.record.modes:
+                self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
             outermost = not self._recorder.depth
             if outermost:
                 self._begin_tape(evaluates=not (with_gradients and model.training))
@@ -265,6 +268,9 @@ class Watcher:
         if self._looked_at:
             changes = {id(p): _norm(p.detach() - old) for p, old in self._looked_at.items()}
             self.record.steps[-1].changes = changes
+            self.record.steps[-1].lost = {
+                id(p): _share_kept(p, old) for p, old in self._looked_at.items()
+            }
             self.record.steps[-1].changed = any(
                 not torch.equal(p, before) for p, before in self._looked_at.items()
             )
@@ -289,6 +295,9 @@ class Watcher:
         self._mark_graph(loss)
         value = float(loss.detach()) if loss.numel() == 1 else float("nan")
         self.record.losses.append(value)
+        self.record.around.backwards += 1
+        if self.record.broken is None and loss.numel() == 1 and not math.isfinite(value):
+            self._note_break(loss)
         if self._looks(self.record.counts["backward"]):
             steps = self.record.counts["step"]
             where = line_of_reader()
@@ -300,6 +309,17 @@ class Watcher:
             tape.value = value
             if tape.networks and len(self.record.tapes) < TAPES:
                 self.record.tapes.append(tape)
+
+    def _note_break(self, loss: Tensor) -> None:
+        """Look closely at the first loss that is not finite."""
+        bad = [
+            facts.name
+            for facts in self.record.parameters.values()
+            if not bool(facts.parameter.isfinite().all())
+        ]
+        number, steps = len(self.record.losses) - 1, self.record.counts["step"]
+        where = line_of_reader()
+        self.record.broken = Break(number, steps, tuple(bad), graph_of(loss), where)
 
     def _mark_graph(self, loss: Tensor) -> None:
         """Note that backward was called on a graph, and now and then how many of these live."""
@@ -397,6 +417,15 @@ def _norm(tensor: Tensor) -> float:
     if tensor.is_sparse:
         tensor = tensor.coalesce().values()
     return float(tensor.float().norm())
+
+
+def _share_kept(parameter: Tensor, before: Tensor) -> float:
+    """Of the numbers with a gradient other than zero, return the share that stayed as they were."""
+    gradient = parameter.grad
+    if gradient is None or gradient.is_sparse or not bool(gradient.any()):
+        return 0.0
+    meant = gradient != 0
+    return float((parameter.detach() == before)[meant].float().mean())
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
