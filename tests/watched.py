@@ -28,6 +28,12 @@ class Watched(NamedTuple):
 def watched(part: Part, name: str) -> Watched:
     """Run one program of a pitfall, or a healthy one."""
     program = load_healthy(name).program if part == "healthy" else getattr(load_pitfall(name), part)
-    with watch_everything() as w:
-        outcome = run(program, SEED)
-    return Watched(outcome, w.report())
+    watcher = watch_everything()
+
+    def seen(seed: int) -> dict[str, float]:
+        with watcher:  # within the run, so that what the program raises reaches the watcher
+            measured: dict[str, float] = program(seed)
+        return measured
+
+    outcome = run(seen, SEED)
+    return Watched(outcome, watcher.report())

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from dlbook.doctor.findings import Finding
 from dlbook.doctor.record import Record
-from dlbook.doctor.rules import losses, protocol
+from dlbook.doctor.rules import crashes, loop, losses, protocol, schedules
+from dlbook.doctor.rules.crash import CRASHES
 from dlbook.doctor.rules.rule import RULES, Rule
 
-__all__ = ["RULES", "Rule", "diagnose", "losses", "protocol"]
+__all__ = ["RULES", "Rule", "crashes", "diagnose", "loop", "losses", "protocol", "schedules"]
 
 
 def diagnose(record: Record) -> Iterator[Finding]:
@@ -23,9 +24,14 @@ def diagnose(record: Record) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        At most one from each rule.
+        At most one from each rule, and of those about an exception only the first.
     """
-    for rule in RULES.values():
+    others = [rule for code, rule in RULES.items() if code not in CRASHES]
+    explained = (RULES[code].apply(record) for code in CRASHES)
+    first = next((finding for finding in explained if finding is not None), None)
+    if first is not None:
+        yield first
+    for rule in others:
         finding = rule.apply(record)
         if finding is not None:
             yield finding

@@ -14,10 +14,11 @@ __all__ = ["RULES", "Rule", "Sign", "rule"]
 
 
 class Sign(NamedTuple):
-    """What a rule found: the evidence, and where."""
+    """What a rule found: the evidence, where, and a fix where it can be told more exactly."""
 
     evidence: str
     where: str = ""
+    fix: str = ""
 
 
 Judge = Callable[[Record], Sign | None]
@@ -74,7 +75,7 @@ class Rule:
             title=self.title,
             evidence=sign.evidence,
             why=self.why,
-            fix=self.fix,
+            fix=sign.fix or self.fix,
             where=sign.where,
             causes=self.causes,
         )

@@ -1,0 +1,276 @@
+"""What an exception tells: its message, the reader's line, the layer it arose in."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from dlbook.doctor.record import Record
+from dlbook.doctor.rules.rule import Sign, rule
+
+__all__ = ["CRASHES", "Crash", "Frame", "explains", "span_of"]
+
+DOCTOR, TORCH = str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)
+OURS = (DOCTOR, TORCH, "<frozen", "<string>")
+LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+WORKER = "in DataLoader worker process"
+LONG = 300  # characters of a message that are shown
+
+
+class Frame(NamedTuple):
+    """One call on the way to where the exception arose."""
+
+    file: str
+    line: int
+    function: str
+    variables: Mapping[str, Any]
+
+    @property
+    def source(self) -> str:
+        """The line of code."""
+        return linecache.getline(self.file, self.line).strip()
+
+    @property
+    def where(self) -> str:
+        """File and line, as ``"train.py:12"``."""
+        return f"{Path(self.file).name}:{self.line}"
+
+    def statements(self, pattern: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
+        """Yield what a pattern finds in the lines up to the running one, the last first.
+
+        Parameters
+        ----------
+        pattern : re.Pattern
+            Its first group is given out.
+
+        Yields
+        ------
+        tuple of str
+            The group, the line of code, and file and line.
+        """
+        lines = linecache.getlines(self.file)[: self.line]
+        for number, line in reversed(list(enumerate(lines, start=1))):
+            if found := pattern.search(line.rstrip()):
+                yield found[1], line.strip(), f"{Path(self.file).name}:{number}"
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The exception that ended a loop.
+
+    Parameters
+    ----------
+    kind, message : str
+        Its type's name and what it says; of an exception that a worker of a loader passed on, those
+        of the original.
+    frames : tuple of Frame
+        The calls on the way to it, the outermost first.
+    record : Record
+        What was seen until then.
+    found : re.Match
+        What the pattern of the rule that is asked found in type and message.
+    """
+
+    kind: str
+    message: str
+    frames: tuple[Frame, ...]
+    record: Record
+    found: re.Match[str]
+
+    @classmethod
+    def of(cls, record: Record) -> Crash | None:
+        """Read what ended a loop.
+
+        Parameters
+        ----------
+        record : Record
+            What was seen.
+
+        Returns
+        -------
+        Crash or None
+            None where it was no exception, or one that is no fault: an interruption, or an exit
+            with status 0.
+        """
+        error = record.error
+        if error is None or isinstance(error, KeyboardInterrupt | GeneratorExit):
+            return None
+        if isinstance(error, SystemExit):
+            return None  # the program ended itself, and said what it had to say
+        frames = [
+            Frame(f.f_code.co_filename, line, f.f_code.co_name, f.f_locals)
+            for f, line in traceback.walk_tb(error.__traceback__)
+        ]
+        kind, message = type(error).__name__, str(error)
+        if WORKER in message:
+            kind, message, inside = _original(message)
+            frames += inside
+        found = cast("re.Match[str]", re.match("", ""))
+        return cls(kind, message, tuple(frames), record, found)
+
+    @property
+    def said(self) -> str:
+        """Type and message, in a line and cut where too long."""
+        told = " ".join(self.message.split())
+        told = told if len(told) <= LONG else told[:LONG].rstrip() + " …"
+        return f"{self.kind}: {told}".rstrip(". ") if told else self.kind
+
+    @property
+    def readers(self) -> tuple[Frame, ...]:
+        """The calls in code that belongs to no library, the innermost first."""
+        inner = [f for f in reversed(self.frames) if not f.file.startswith(OURS)]
+        return tuple([f for f in inner if not f.file.startswith(LIBRARIES)] or inner)
+
+    @property
+    def layer(self) -> nn.Module | None:
+        """The innermost layer of PyTorch that was running; None where a line of the reader's was.
+
+        Losses are no layers.
+        """
+        for frame in reversed(self.frames):
+            module = frame.variables.get("self")
+            if isinstance(module, nn.Module) and frame.file.startswith(TORCH):
+                if isinstance(module, nn.modules.loss._Loss | nn.Sequential):
+                    return None
+                return None if frame.function.endswith("_call_impl") else module
+            if not frame.file.startswith((TORCH, DOCTOR)):
+                return None
+        return None
+
+    @property
+    def where(self) -> str:
+        """The reader's line, and the module by its name in the network."""
+        line = self.readers[0].where if self.readers else ""
+        name = self._name()
+        return f"{line}, module {name}" if name else line
+
+    def describe(self, module: nn.Module) -> str:
+        """Name a layer with its sizes, as ``Linear(in_features=4, out_features=2, bias=True)``."""
+        return f"{type(module).__name__}({module.extra_repr()})"
+
+    def tensor(self, *names: str) -> Tensor | None:
+        """Return the tensor that the innermost function of PyTorch has under one of these names."""
+        for frame in reversed(self.frames):
+            if frame.file.startswith(TORCH):
+                for name in names:
+                    if isinstance(value := frame.variables.get(name), Tensor):
+                        return value
+        return None
+
+    def called(self, *functions: str) -> Frame | None:
+        """Return the innermost call of one of these functions of PyTorch."""
+        frame: Frame
+        for frame in reversed(self.frames):
+            if frame.function in functions and frame.file.startswith(TORCH):
+                return frame
+        return None
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Yield the networks: those watched, then those in the reader's variables."""
+        yield from self.record.models.values()
+        for frame in self.readers:
+            for value in frame.variables.values():
+                if isinstance(value, nn.Module):
+                    yield value
+
+    def _name(self) -> str:
+        inside = [f.variables.get("self") for f in self.frames]
+        running = [module for module in inside if isinstance(module, nn.Module)]
+        roots: dict[str, nn.Module] = {**self.record.models}
+        roots |= {f"{type(m).__name__}": m for m in running[:1] if m not in roots.values()}
+        for module in reversed(running):
+            for root_name, root in roots.items():
+                if "_modules" not in vars(root):
+                    continue
+                for name, part in root.named_modules():
+                    if part is module and name:
+                        return f"{root_name}.{name}" if root_name.isdigit() else name
+        return ""
+
+
+def span_of(tensor: Tensor | None) -> tuple[float, float] | None:
+    """Return the least and the greatest number of a tensor, where they can be read.
+
+    Parameters
+    ----------
+    tensor : Tensor or None
+        Any tensor; one on a device that may have failed is not read.
+
+    Returns
+    -------
+    tuple of float or None
+        None where there is nothing to read.
+    """
+    if tensor is None or tensor.device.type != "cpu" or not tensor.numel():
+        return None
+    low, high = tensor.detach().aminmax()
+    return low.item(), high.item()
+
+
+Explanation = Callable[[Crash], Sign | None]
+CRASHES: list[str] = []  # codes of the rules that explain exceptions: the first that can, does
+
+
+def explains(
+    *patterns: str, title: str, fix: str, born: str = ""
+) -> Callable[[Explanation], Explanation]:
+    """Make a rule of a function that explains an exception; its name is the code.
+
+    Parameters
+    ----------
+    *patterns : str
+        Regular expressions; the function is asked where one is found in ``"Type: message"``.
+    title, fix : str
+        As in ``Finding``.
+    born : str, optional
+        The pitfall that it was born from; by default the program of this name in
+        ``tests/crashing.py``.
+
+    Returns
+    -------
+    callable
+        The decorator, which gives the function back as it is. Of several that explain an exception
+        the one defined first is heard.
+    """
+
+    def register(explain: Explanation) -> Explanation:
+        code = explain.__name__.replace("_", "-")
+
+        @wraps(explain)
+        def judge(record: Record) -> Sign | None:
+            crash = Crash.of(record)
+            if crash is None:
+                return None
+            text = f"{crash.kind}: {crash.message}"
+            for found in (re.search(pattern, text) for pattern in patterns):
+                sign = None if found is None else explain(replace(crash, found=found))
+                if sign is not None:
+                    detail = f"; {sign.evidence}" if sign.evidence else ""
+                    return Sign(f"{crash.said}{detail}", sign.where or crash.where, sign.fix)
+            return None
+
+        CRASHES.append(code)
+        rule(severity="error", title=title, fix=fix, born=born or explain.__name__)(judge)
+        return explain
+
+    return register
+
+
+def _original(message: str) -> tuple[str, str, list[Frame]]:
+    """Read the exception that arose in a worker of a loader out of the text it sent."""
+    lines = message.rstrip().splitlines()
+    last = max(i for i, line in enumerate(lines) if line.startswith("  "))
+    kind, _, told = "\n".join(lines[last + 1 :]).partition(": ")
+    places = re.findall(r'^  File "(.*)", line (\d+), in (\S+)', message, re.MULTILINE)
+    frames = [Frame(file, int(line), function, {}) for file, line, function in places]
+    return kind.rpartition(".")[2], told, frames

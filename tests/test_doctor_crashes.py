@@ -1,0 +1,122 @@
+"""The doctor explains what ended a program: right, with its numbers, and without a guess."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from dlbook.doctor.discovery import diagnose_script, watch_everything
+from dlbook.doctor.findings import Report
+from dlbook.doctor.rules import RULES
+from dlbook.doctor.rules.crash import CRASHES
+from dlbook.pitfalls import load_pitfall, pitfall_names
+from tests.crashing import PROGRAMS, X, network
+from tests.watched import watched
+
+
+def diagnosed(run: Any) -> Report:
+    watcher = watch_everything()
+    with suppress(BaseException), warnings.catch_warnings(), watcher:
+        warnings.simplefilter("ignore")  # as a program has it, where no test makes them errors
+        run()
+    return watcher.report()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_exception_is_explained_first_with_its_numbers(name: str) -> None:
+    program = PROGRAMS[name]
+    report = diagnosed(program.run)
+    finding = report.findings[0]
+    assert (finding.code, finding.severity) == (program.code, "error")
+    for word in program.words:
+        assert word in finding.evidence
+    assert [f.code for f in report.findings if f.code in CRASHES] == [program.code]
+    assert re.match(r"crashing\.py:\d+", finding.where)
+
+
+@pytest.mark.parametrize("name", pitfall_names())
+def test_a_pitfall_that_raises_is_named_first(name: str) -> None:
+    broken = watched("broken", name)
+    crashes = [f.code for f in broken.report.findings if f.code in CRASHES]
+    assert crashes == ([load_pitfall(name).finding] if broken.outcome.error else [])
+    assert crashes == [f.code for f in broken.report.findings][: len(crashes)]
+
+
+def test_every_rule_about_exceptions_was_seen_to_fire() -> None:
+    fired = {program.code for program in PROGRAMS.values()}
+    fired |= {load_pitfall(name).finding for name in pitfall_names()}
+    assert set(CRASHES) - fired == {"crash"}
+    assert set(CRASHES) <= set(RULES)
+
+
+def test_an_exception_of_the_readers_own_gets_no_guess() -> None:
+    def program() -> float:
+        right, seen = 0, 0
+        network()(X)
+        return right / seen
+
+    report = diagnosed(program)
+    assert [finding.code for finding in report.findings] == ["crash"]
+    assert report.findings[0].evidence == "ZeroDivisionError: division by zero; return right / seen"
+    line = program.__code__.co_firstlineno + 3
+    assert report.findings[0].where == f"{Path(__file__).name}:{line}"
+
+
+def test_the_exception_goes_on_to_the_caller() -> None:
+    error = RuntimeError("stop")
+    with pytest.raises(RuntimeError, match="stop") as caught, watch_everything():
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    "end", [SystemExit(0), SystemExit(None), SystemExit(3), KeyboardInterrupt()]
+)
+def test_an_end_on_purpose_is_no_fault(end: BaseException) -> None:
+    def program() -> None:
+        raise end
+
+    assert not diagnosed(program).findings
+
+
+def test_an_exception_that_the_program_catches_is_no_fault() -> None:
+    def program() -> None:
+        try:
+            network()(torch.randn(2, 5))
+        except RuntimeError:
+            network()(X)
+
+    assert not diagnosed(program).findings
+
+
+def test_the_layer_is_named_as_in_the_network() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2))
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.body(x)
+
+    finding = diagnosed(lambda: Network()(X)).findings[0]
+    assert finding.where.endswith(", module body.1")
+    assert finding.fix == "- Linear(5, 2)\n+ Linear(4, 2)"
+
+
+def test_a_script_that_raises_before_any_step_is_explained(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    lines = ["import torch", "model = torch.nn.Sequential()", "torch.optim.SGD(model.parameters())"]
+    program.write_text("\n".join(lines))
+    report = diagnose_script(program)
+    assert [finding.code for finding in report.findings] == ["no-parameters"]
+    assert report.findings[0].where == "train.py:3"
+    assert report.seen == "0 steps"
+    assert not sys.argv[0].endswith("train.py")
