@@ -128,12 +128,17 @@ def site(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the whole suite: package, docstrings, every block and equation of every chapter."""
+    """Run the whole suite: package, docstrings, every block and equation of every chapter.
+
+    Where there is a CUDA device, the tests of the PyTorch half run once more, on it.
+    """
     environment(session)
     assets(session)
     session.env["OMP_NUM_THREADS"] = "1"  # small networks: threads cost more than they give
     processes = str(min(os.cpu_count() or 1, 8))
     run(session, "pytest", "--numprocesses", processes, "--dist", "loadfile", *session.posargs)
+    if not session.posargs:
+        run(session, "tests.on_device")  # says in one line where there is none
 
 
 @nox.session

@@ -28,9 +28,9 @@ def table(n: int = 20) -> tuple[Any, Any]:
 
 
 def same(first: Iterable[Any], second: Iterable[Any]) -> bool:
-    """Compare batches bit by bit, dtypes too."""
+    """Compare batches bit by bit, dtypes too, wherever they are."""
     return all(
-        torch.equal(a, b) and a.dtype == b.dtype
+        torch.equal(a.cpu(), b.cpu()) and a.dtype == b.dtype
         for one, other in zip(first, second, strict=True)
         for a, b in zip(one, other, strict=True)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
 from dlbook.history import History
+from dlbook.pytorch import training
 from dlbook.pytorch.callbacks import TensorBoard
 from dlbook.pytorch.state import Run
-from dlbook.pytorch.training import fit
+from tests.on_device import DEVICE
 from tests.torch_runs import CLASSES, batches, network, sgd
+
+fit = partial(training.fit, device=DEVICE)
 
 
 def test_callbacks_come_in_order_after_each_epoch_and_all_of_them_although_one_ends_it() -> None:

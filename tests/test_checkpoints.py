@@ -28,6 +28,7 @@ from tests.benchmarks import kills
 from tests.benchmarks.recording import RESULTS
 from tests.killed.harness import STAGES
 from tests.killed.program import STEPS, Interrupted, bits, examples, network, train
+from tests.on_device import DEVICE
 
 ROOT = Path(__file__).parents[1]
 KILLS, GROUPS = "kills:5:0:1024", ("group:2", "group:2:1")  # the second with a sharded network
@@ -66,7 +67,7 @@ def uninterrupted() -> Any:
 def run_of(model: nn.Module, loader: Any = None, **options: Any) -> Run:
     X, y = examples(90, seed=1)
     loader = loader or make_loader(X, y, batch_size=16, generator=torch.Generator())
-    optimizer = torch.optim.Adam(model.parameters())
+    optimizer = torch.optim.Adam(model.to(DEVICE).parameters())
     return Run(model, optimizer, loader, History(), **options)
 
 
@@ -412,7 +413,7 @@ def test_another_run_of_this_process_is_kept_out_too_until_the_first_ends(folder
 
 def test_the_best_parameters_are_loaded_for_use_or_the_last(tmp_path: Path) -> None:
     trained = train(tmp_path, "impatient")
-    model = network()
+    model = network().to(DEVICE)
     assert load_weights(tmp_path, model) == tmp_path / f"step-{STEPS:08d}.pt"
     assert bits(model.state_dict()) == bits(trained["model"])
     last = tmp_path / f"step-{3 * STEPS:08d}.pt"
@@ -423,7 +424,7 @@ def test_the_best_parameters_are_loaded_for_use_or_the_last(tmp_path: Path) -> N
 
 
 def test_another_networks_parameters_are_refused_and_none_is_changed(folder: Path) -> None:
-    model = network(8)
+    model = network(8).to(DEVICE)
     before = bits(model.state_dict())
     with pytest.raises(CheckpointError, match=r"expected 0.weight of shape \(8, 20\), got"):
         load_weights(folder, model)
@@ -431,6 +432,8 @@ def test_another_networks_parameters_are_refused_and_none_is_changed(folder: Pat
 
 
 # --- killed --------------------------------------------------------------------------------------
+
+forked = pytest.mark.on_the_cpu("runs are forked, which CUDA does not survive")
 
 
 @pytest.fixture(scope="module")
@@ -447,6 +450,7 @@ def killed() -> Any:
     return json.loads(report.stdout)
 
 
+@forked
 def test_a_run_killed_at_any_moment_and_gone_on_with_ends_with_the_same_bits(killed: Any) -> None:
     found = killed[KILLS]
     assert [kill["equal"] for kill in found] == [True] * 5
@@ -455,6 +459,7 @@ def test_a_run_killed_at_any_moment_and_gone_on_with_ends_with_the_same_bits(kil
     assert sum(kill["in a write"] for kill in found) >= 2, "every second one is"
 
 
+@forked
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_run_killed_at_each_stage_of_writing_ends_with_the_same_bits(
     stage: str, killed: Any
@@ -467,6 +472,7 @@ def test_a_run_killed_at_each_stage_of_writing_ends_with_the_same_bits(
     assert draft == (STAGES.index(stage) < STAGES.index("renamed"))
 
 
+@forked
 @pytest.mark.parametrize("group", GROUPS)
 def test_processes_go_on_together_with_the_same_bits_and_one_alone_to_the_end(
     group: str, killed: Any

@@ -17,9 +17,11 @@ from torch import nn
 from dlbook import cli
 from dlbook.files import Lock
 from dlbook.history import History
+from tests.on_device import DEVICE
 
-DIGITS = ("train", "digits", "--backend", "pytorch", "--device", "cpu", "--hidden", "16")
+DIGITS = ("train", "digits", "--backend", "pytorch", "--device", DEVICE, "--hidden", "16")
 STEPS = 40  # an epoch of digits: 1,257 images in batches of 32
+pytestmark = pytest.mark.usefixtures("same_bits")
 NUMBERS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
@@ -235,6 +237,9 @@ def test_a_network_that_cannot_be_compiled_gets_one_line(
     assert complaint.count("\n") == 1
 
 
+in_two_processes = pytest.mark.on_the_cpu("through gloo; through NCCL each takes its own GPU")
+
+
 def two_processes(*arguments: str) -> subprocess.Popen[str]:
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     script = (  # a shell that runs the suite in the background hands down an ignored SIGINT
@@ -257,6 +262,7 @@ def said(errors: str) -> list[str]:
     return [line for line in errors.splitlines() if line.startswith("dlbook: ")]
 
 
+@in_two_processes
 def test_two_processes_end_with_the_numbers_of_one_and_speak_once(
     expected: dict[str, list[float]],
 ) -> None:
@@ -272,6 +278,7 @@ def test_two_processes_end_with_the_numbers_of_one_and_speak_once(
         assert values == pytest.approx(expected[name], abs=1e-6)
 
 
+@in_two_processes
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -297,6 +304,7 @@ def test_two_processes_refuse_an_option_in_one_line(
     assert Path("taken/history.json").read_text() == "mine"
 
 
+@in_two_processes
 def test_ctrl_c_ends_two_processes_with_one_line_and_one_record() -> None:
     command = [*DIGITS, "--epochs", "5000", "--out", "out", "--checkpoint", "kept"]
     with two_processes(*command) as job:

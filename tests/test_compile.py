@@ -13,6 +13,7 @@ from torch import nn
 
 from dlbook.history import History
 from dlbook.pytorch.training import fit
+from tests.on_device import DEVICE
 from tests.torch_runs import CLASSES, batches, every_kind_of_layer, network, sgd, vector
 
 
@@ -35,7 +36,7 @@ def test_a_compiled_run_has_the_numbers_and_names_of_one_that_is_not(
         torch.manual_seed(1)
         optimizer = sgd(model, momentum=0.9)
         return model, fit(
-            model, CLASSES, optimizer, batches(8, 8, 5), epochs=2, device="cpu",
+            model, CLASSES, optimizer, batches(8, 8, 5), epochs=2, device=DEVICE,
             validation=batches(6), patience=9, **options,
         )  # fmt: skip
 
@@ -58,5 +59,5 @@ def test_a_string_is_the_mode(
 
     monkeypatch.setattr(torch, "compile", note)
     model = network()
-    fit(model, CLASSES, sgd(model), batches(4), epochs=1, device="cpu", compile=given)
+    fit(model, CLASSES, sgd(model), batches(4), epochs=1, device=DEVICE, compile=given)
     assert modes == [mode]

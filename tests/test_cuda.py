@@ -39,6 +39,7 @@ from dlbook.pytorch import (
 )
 from dlbook.pytorch.checkpoints import Checkpoints
 from tests.benchmarks import gpu
+from tests.on_device import all_bits
 
 if not torch.cuda.is_available():
     pytest.skip("no CUDA device: not run", allow_module_level=True)
@@ -55,16 +56,16 @@ NETWORKS: dict[str, tuple[Callable[[torch.Generator], nn.Module], tuple[int, ...
 }
 
 
+compiles = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",  # of torch.compile's own imports
+    "ignore:TensorFloat32 tensor cores:UserWarning",  # its advice to give up the bits kept here
+)
+
+
 @pytest.fixture(autouse=True)
-def _all_bits() -> Iterator[None]:
-    """Keep float32's 24 bits; cuDNN would use TF32 for convolutions unasked."""
-    kinds: Any = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [kind.allow_tf32 for kind in kinds]
-    for kind in kinds:
-        kind.allow_tf32 = False
-    yield
-    for kind, allowed in zip(kinds, before, strict=True):
-        kind.allow_tf32 = allowed
+def _whole_float32() -> Iterator[None]:
+    with all_bits():
+        yield
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -191,7 +192,7 @@ def test_sixteen_bits_move_the_losses_by_no_more_than_they_leave_out(amp: Any) -
     assert history["train_loss"] == pytest.approx(on_cpu["train_loss"], rel=HALF)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
+@compiles
 @pytest.mark.parametrize("mode", [True, "reduce-overhead"])
 def test_a_compiled_network_learns_the_same(mode: bool | str) -> None:
     assert_same_run(train(CUDA, torch.float32, compile=mode), train(CPU, torch.float32), 1e-4)
@@ -265,7 +266,7 @@ def test_weights_leave_the_gpu_and_come_back_as_they_were(tmp_path: Path) -> Non
         assert torch.equal(p, q)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
+@compiles
 def test_all_loops_of_the_benchmark_compute_the_same_losses() -> None:
     sizes, batch, steps = (6, 16, 10), 8, 5
 

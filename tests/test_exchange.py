@@ -14,6 +14,7 @@ from dlbook.pytorch.models import MLP, ConvNet, ResNet
 from dlbook.scratch import layers
 from dlbook.scratch.layers import ACTIVATIONS, Sequential, mlp
 from dlbook.scratch.state import load_state, save_state
+from tests.on_device import DEVICE
 
 SIZES = [5, 7, 6, 3]
 
@@ -51,7 +52,7 @@ def in_pytorch() -> nn.Sequential:
         nn.LayerNorm(5),
         nn.Dropout(0.5),
         nn.Linear(5, 4),
-    ).double()
+    ).to(DEVICE, torch.float64)
 
 
 def images(seed: int = 0) -> np.ndarray:
@@ -60,7 +61,7 @@ def images(seed: int = 0) -> np.ndarray:
 
 def logits(net: nn.Module, X: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        computed: np.ndarray = net.eval()(torch.tensor(X)).numpy()
+        computed: np.ndarray = net.to(DEVICE).eval()(torch.tensor(X, device=DEVICE)).cpu().numpy()
     return computed
 
 
@@ -78,10 +79,10 @@ def trained_in_pytorch() -> nn.Sequential:
     net = in_pytorch()
     generator = torch.Generator().manual_seed(1)
     for step in range(3):
-        net(torch.tensor(2 + images(step)))
+        net(torch.tensor(2 + images(step), device=DEVICE))
     with torch.no_grad():
         for p in net.parameters():
-            p.add_(torch.randn(p.shape, generator=generator, dtype=p.dtype))
+            p.add_(torch.randn(p.shape, generator=generator, dtype=p.dtype).to(DEVICE))
     return net
 
 

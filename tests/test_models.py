@@ -13,12 +13,13 @@ from torch.utils.data import DataLoader
 from dlbook.data import load_digits
 from dlbook.metrics import accuracy, predicted_classes
 from dlbook.pytorch.models import MLP, ConvNet, ResidualBlock, ResNet
+from tests.on_device import DEVICE
 
 
 def test_layers_and_activations_alternate_and_end_in_logits() -> None:
     kinds = [type(layer) for layer in MLP([4, 8, 8, 3], activation="tanh").layers]
     assert kinds == [nn.Linear, nn.Tanh, nn.Linear, nn.Tanh, nn.Linear]
-    assert MLP([4, 3])(torch.zeros(5, 4)).shape == (5, 3)
+    assert MLP([4, 3]).to(DEVICE)(torch.zeros(5, 4, device=DEVICE)).shape == (5, 3)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +42,12 @@ def test_weights_start_from_he_or_glorot_and_biases_from_zero(
 
 def test_he_keeps_the_signal_alive_through_thirty_relu_layers() -> None:
     generator = torch.Generator().manual_seed(0)
-    X = torch.randn(100, 256, generator=generator)
+    X = torch.randn(100, 256, generator=generator).to(DEVICE)
     with torch.no_grad():
-        kept = MLP([256] * 31, generator=generator)(X)
+        kept = MLP([256] * 31, generator=generator).to(DEVICE)(X)
     assert 0.2 < kept.std().item() / X.std().item() < 5
     default = nn.Sequential(*(nn.Sequential(nn.Linear(256, 256), nn.ReLU()) for _ in range(30)))
+    default.to(DEVICE)
     with torch.no_grad():
         assert (default(X) - default(X).mean(dim=0)).std() < 1e-6, "PyTorch's default lets it fade"
 
@@ -87,11 +89,11 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def digits(n: int = 5) -> torch.Tensor:
-    return torch.randn(n, 1, 8, 8, generator=seeded(9))
+    return torch.randn(n, 1, 8, 8, generator=seeded(9)).to(DEVICE)
 
 
 def pictures(n: int = 3) -> torch.Tensor:
-    return torch.randn(n, 3, 32, 32, generator=seeded(9))
+    return torch.randn(n, 3, 32, 32, generator=seeded(9)).to(DEVICE)
 
 
 def test_a_convolutional_network_has_the_parameters_counted_by_hand() -> None:
@@ -127,12 +129,13 @@ def test_a_residual_network_without_normalization_has_biases_instead() -> None:
 @pytest.mark.parametrize("make", [ConvNet, ResNet])
 def test_images_of_both_sizes_become_one_row_of_logits_each(make: Any, normalization: Any) -> None:
     options = {"normalization": normalization, "generator": seeded()}
-    assert make(1, 10, **options)(digits()).shape == (5, 10)
-    assert make(3, 7, **options)(pictures()).shape == (3, 7)
+    assert make(1, 10, **options).to(DEVICE)(digits()).shape == (5, 10)
+    assert make(3, 7, **options).to(DEVICE)(pictures()).shape == (3, 7)
 
 
 def test_a_convolutional_network_is_the_chain_that_its_docstring_tells() -> None:
-    model = ConvNet(1, 3, widths=(4, 6), normalization="batch", generator=seeded()).eval()
+    model = ConvNet(1, 3, widths=(4, 6), normalization="batch", generator=seeded())
+    model.to(DEVICE).eval()
     first, second = (m for m in model.modules() if isinstance(m, nn.Conv2d))
     linear = model.layers[-1]
     assert isinstance(linear, nn.Linear)
@@ -146,7 +149,7 @@ def test_a_convolutional_network_is_the_chain_that_its_docstring_tells() -> None
 
 
 def test_a_residual_block_adds_its_branch_to_its_input() -> None:
-    block = ResidualBlock(3, 3, normalization=None, generator=seeded())
+    block = ResidualBlock(3, 3, normalization=None, generator=seeded()).to(DEVICE)
     first, _, second = block.branch
     assert isinstance(first, nn.Conv2d)
     assert isinstance(second, nn.Conv2d)
@@ -160,23 +163,24 @@ def test_a_residual_block_adds_its_branch_to_its_input() -> None:
 def test_a_block_whose_branch_starts_at_zero_leads_its_input_on(normalization: Any) -> None:
     options: Any = {"normalization": normalization, "generator": seeded()}
     X = pictures()
-    assert torch.equal(ResidualBlock(3, 3, zero_last=True, **options)(X), X.relu())
-    assert not torch.equal(ResidualBlock(3, 3, **options)(X), X.relu())
-    for block in ResNet(3, 10, zero_last=True, **options).blocks:
+    assert torch.equal(ResidualBlock(3, 3, zero_last=True, **options).to(DEVICE)(X), X.relu())
+    assert not torch.equal(ResidualBlock(3, 3, **options).to(DEVICE)(X), X.relu())
+    for block in ResNet(3, 10, zero_last=True, **options).to(DEVICE).blocks:
         assert isinstance(block, ResidualBlock)
         first = block.branch[0]
         assert isinstance(first, nn.Conv2d)
-        assert not block.branch(torch.randn(2, first.in_channels, 4, 4, generator=seeded())).any()
+        A = torch.randn(2, first.in_channels, 4, 4, generator=seeded()).to(DEVICE)
+        assert not block.branch(A).any()
 
 
 def test_zero_branches_keep_the_signal_and_still_learn_where_nothing_normalizes() -> None:
     def spread(zero_last: bool) -> float:
         model = ResNet(3, 10, blocks=9, normalization=None, zero_last=zero_last, generator=seeded())
-        return float(model(pictures()).detach().std())
+        return float(model.to(DEVICE)(pictures()).detach().std())
 
     assert spread(zero_last=True) < 10 < 1000 < spread(zero_last=False)
-    model = ResNet(1, 10, normalization=None, zero_last=True, generator=seeded())
-    loss: Any = nn.functional.cross_entropy(model(digits()), torch.arange(5))
+    model = ResNet(1, 10, normalization=None, zero_last=True, generator=seeded()).to(DEVICE)
+    loss: Any = nn.functional.cross_entropy(model(digits()), torch.arange(5, device=DEVICE))
     loss.backward()
     for block in model.blocks:
         assert isinstance(block, ResidualBlock)
@@ -185,7 +189,7 @@ def test_zero_branches_keep_the_signal_and_still_learn_where_nothing_normalizes(
 
 def test_only_the_first_block_of_a_later_stage_halves_the_image() -> None:
     X, shapes = pictures(1), []
-    model = ResNet(3, 10, widths=(4, 6, 8), blocks=2)
+    model = ResNet(3, 10, widths=(4, 6, 8), blocks=2).to(DEVICE)
     A = model.stem(X)
     for block in model.blocks:
         A = block(A)
@@ -262,14 +266,14 @@ def test_what_is_no_batch_of_such_images_is_refused(
 ) -> None:
     told = re.escape(f"shape (n, 1, h, w) with h and w of at least {least}, got {tuple(X.shape)}")
     with pytest.raises(ValueError, match=told):
-        model(X)
+        model.to(DEVICE)(X.to(DEVICE))
 
 
 @pytest.mark.parametrize("make", [ConvNet, ResNet])
 def test_the_smallest_image_is_taken(make: Any) -> None:
-    model = make(1, 3).eval()
+    model = make(1, 3).to(DEVICE).eval()
     least = 4 if make is ConvNet else 1
-    assert model(torch.zeros(2, 1, least, least)).shape == (2, 3)
+    assert model(torch.zeros(2, 1, least, least, device=DEVICE)).shape == (2, 3)
 
 
 @pytest.mark.parametrize("normalization", [None, "batch"])
@@ -278,14 +282,14 @@ def test_networks_for_images_learn_digits(make: Any, normalization: Any) -> None
     splits = load_digits(rng=np.random.default_rng(0))
     X, X_test = (torch.tensor(part.X).reshape(-1, 1, 8, 8) for part in (splits.train, splits.test))
     y, generator = torch.tensor(splits.train.y), seeded()
-    model = make(1, 10, normalization=normalization, generator=generator)
+    model = make(1, 10, normalization=normalization, generator=generator).to(DEVICE)
     adam = torch.optim.Adam(model.parameters(), lr=0.005)
     for _ in range(10):
         for rows in DataLoader(range(len(X)), 64, shuffle=True, generator=generator):  # type: ignore[arg-type]  # row numbers
             adam.zero_grad()
-            loss: Any = nn.functional.cross_entropy(model(X[rows]), y[rows])
+            loss: Any = nn.functional.cross_entropy(model(X[rows].to(DEVICE)), y[rows].to(DEVICE))
             loss.backward()
             adam.step()
     with torch.no_grad():
-        logits = model.eval()(X_test).numpy()
+        logits = model.eval()(X_test.to(DEVICE)).cpu().numpy()
     assert accuracy(predicted_classes(logits), splits.test.y) > 0.9

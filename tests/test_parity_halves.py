@@ -22,6 +22,7 @@ from dlbook.history import History
 from dlbook.pytorch.data import Batch
 from dlbook.scratch import layers, losses, optimizers, schedules
 from dlbook.scratch.training import evaluate, fit, predict
+from tests.on_device import DEVICE
 
 TOLERANCE = 1e-8
 EPOCHS, STEPS_AN_EPOCH, SIZE = 20, 5, 21
@@ -58,13 +59,13 @@ def alike(ours: layers.Sequential, theirs: nn.Module) -> nn.Module:
     """Give the second network the first one's parameters, which have the same order."""
     state = zip(theirs.state_dict(), ours.state_dict().values(), strict=True)
     theirs.load_state_dict({name: torch.tensor(array) for name, array in state})
-    return theirs
+    return theirs.to(DEVICE)  # before an optimizer is made, as PyTorch asks: Adagrad needs it
 
 
 def hold_alike(ours: layers.Sequential, theirs: nn.Module, tolerance: float = TOLERANCE) -> None:
     both = zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True)
     for (name, array), tensor in both:
-        assert_allclose(tensor.numpy(), array, rtol=0, atol=tolerance, err_msg=name)
+        assert_allclose(tensor.cpu().numpy(), array, rtol=0, atol=tolerance, err_msg=name)
 
 
 def hold_rows_alike(ours: History, theirs: History) -> None:
@@ -97,7 +98,7 @@ def both_runs(
     held_out = None if validation is None else [tuple(torch.tensor(part) for part in validation)]
     second = pytorch.fit(
         in_pytorch, loss[1], optimizer, SameOrder(*data, seed=7),
-        epochs=epochs, device="cpu", progress=False,
+        epochs=epochs, device=DEVICE, progress=False,
         validation=held_out, **theirs(optimizer), **shared,
     )  # fmt: skip
     hold_rows_alike(first, second)
@@ -246,7 +247,7 @@ def test_a_hundred_steps_of_a_convolutional_network_agree_statistics_included() 
     history, _ = both_runs(networks, CLASSES, MOMENTUM, images(), validation=images(1))
     assert history["train_loss"][-1] < 0.5 * history["train_loss"][0]
     X, _ = images(2)
-    theirs = pytorch.predict(networks[1], torch.tensor(X), batch_size=7, device="cpu")
+    theirs = pytorch.predict(networks[1], torch.tensor(X), batch_size=7, device=DEVICE)
     assert_allclose(theirs.numpy(), predict(networks[0], X, batch_size=50), rtol=0, atol=TOLERANCE)
 
 

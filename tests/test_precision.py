@@ -1,4 +1,4 @@
-"""Mixed precision on the CPU: what is computed in 16 bits, and what an overflow does."""
+"""Mixed precision: what is computed in 16 bits, and what an overflow does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from dlbook.pytorch import training
 from dlbook.pytorch.evaluation import evaluate, predict
 from dlbook.pytorch.precision import Amp, Precision
 from dlbook.pytorch.state import Run
-from tests.torch_runs import CLASSES, batches, network, sgd, vector
+from tests.on_device import DEVICE
+from tests.torch_runs import CLASSES, batches, joined, network, sgd, there, vector
 
-fit = partial(training.fit, device="cpu")
+fit = partial(training.fit, device=DEVICE)
 DTYPES = [("bf16", torch.bfloat16), ("fp16", torch.float16)]
 
 
@@ -37,7 +38,7 @@ def test_outputs_are_in_16_bits_and_loss_parameters_and_gradients_in_32(
     assert losses == {torch.float32}
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert {p.grad.dtype for p in model.parameters() if p.grad is not None} == {torch.float32}
-    evaluate(model, loss, parts, device="cpu")
+    evaluate(model, loss, parts, device=DEVICE)
     assert outputs[-1] == (False, torch.float32), "without amp nothing is in 16 bits"
 
 
@@ -48,13 +49,13 @@ def test_outputs_are_in_16_bits_and_loss_parameters_and_gradients_in_32(
     ids=lambda loss: loss.__name__,
 )
 def test_pytorchs_losses_are_computed_in_single_precision(loss: type[nn.Module], amp: Amp) -> None:
-    X = torch.tensor([[300.0, 1.0]])
-    model = nn.Linear(2, 2)
-    with Precision(amp, torch.device("cpu")).autocast():
+    X = torch.tensor([[300.0, 1.0]], device=DEVICE)
+    model = nn.Linear(2, 2, device=DEVICE)
+    with Precision(amp, torch.device(DEVICE)).autocast():
         Z = model(X)
-        mean = loss()(Z, torch.zeros(1, 2))
+        mean = loss()(Z, torch.zeros(1, 2, device=DEVICE))
     assert mean.dtype == torch.float32
-    reference = loss()(Z.float(), torch.zeros(1, 2))
+    reference = loss()(Z.float(), torch.zeros(1, 2, device=DEVICE))
     assert mean.item() == pytest.approx(reference.item(), rel=1e-6)
 
 
@@ -115,9 +116,9 @@ def test_gradients_are_scaled_down_before_they_are_clipped() -> None:
 
 def test_accumulated_batches_make_one_scaled_step() -> None:
     parts = batches(8, 8, 4, dtype=torch.float32)
-    model, bare = network(dtype=torch.float32), network(dtype=torch.float32)
+    model, bare = network(dtype=torch.float32), network(dtype=torch.float32).to(DEVICE)
     fit(model, CLASSES, sgd(model), parts, epochs=1, amp="fp16", accumulate=3)
-    X, y = (torch.cat(part) for part in zip(*parts, strict=True))
+    X, y = there(joined(parts))
     F.cross_entropy(bare(X), y).backward()  # type: ignore[no-untyped-call]
     sgd(bare).step()
     step = (vector(bare) - vector(network(dtype=torch.float32))).norm()
@@ -129,7 +130,7 @@ def test_predictions_computed_in_16_bits_come_in_single_precision(
     amp: Amp, dtype: torch.dtype
 ) -> None:
     model, (X, _) = network(dtype=torch.float32), batches(9, dtype=torch.float32)[0]
-    Z, reference = predict(model, X, device="cpu", amp=amp), predict(model, X, device="cpu")
+    Z, reference = predict(model, X, device=DEVICE, amp=amp), predict(model, X, device=DEVICE)
     assert Z.dtype == torch.float32
     assert torch.equal(Z, Z.to(dtype).float()), "each number is one of 16 bits"
     assert 0 < (Z - reference).abs().max() < 0.05
@@ -137,7 +138,7 @@ def test_predictions_computed_in_16_bits_come_in_single_precision(
 
 def test_without_fp16_nothing_is_scaled() -> None:
     for amp in (None, "bf16"):
-        scaler = Precision(amp, torch.device("cpu")).scaler
+        scaler = Precision(amp, torch.device(DEVICE)).scaler
         assert not scaler.is_enabled()
         assert scaler.state_dict() == {}
 
@@ -145,4 +146,4 @@ def test_without_fp16_nothing_is_scaled() -> None:
 def test_an_unknown_precision_is_told() -> None:
     kind: Any = "float16"
     with pytest.raises(ValueError, match="expected amp to be 'bf16', 'fp16' or None, got 'float16"):
-        Precision(kind, torch.device("cpu"))
+        Precision(kind, torch.device(DEVICE))

@@ -17,6 +17,7 @@ from dlbook.pytorch.augmentation import (
     random_noise,
     random_shift,
 )
+from tests.on_device import DEVICE
 
 IMAGES: dict[str, Callable[..., Tensor]] = {
     "shift": partial(random_shift, pixels=2),
@@ -35,7 +36,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def images(shape: tuple[int, ...], seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=seeded(seed + 100)) + 9  # no zeros, which would hide errors
+    X = torch.randn(shape, generator=seeded(seed + 100)) + 9  # no zeros, which would hide errors
+    return X.to(DEVICE)
 
 
 @given(shape=shapes, pixels=st.integers(0, 7), seed=seeds)
@@ -45,9 +47,9 @@ def test_each_image_is_padded_and_cropped_by_its_own_draw(
     X = images(shape, seed)
     n, c, h, w = shape
     starts = torch.randint(2 * pixels + 1, (2, n), generator=seeded(seed))
-    expected = torch.zeros(shape)
+    expected = torch.zeros(shape, device=DEVICE)
     for i in range(n):
-        padded = torch.zeros(c, h + 2 * pixels, w + 2 * pixels)
+        padded = torch.zeros(c, h + 2 * pixels, w + 2 * pixels, device=DEVICE)
         padded[:, pixels : pixels + h, pixels : pixels + w] = X[i]
         top, left = starts[:, i].tolist()
         expected[i] = padded[:, top : top + h, left : left + w]
@@ -89,16 +91,17 @@ def test_noise_has_the_deviation_asked_for_and_no_mean() -> None:
     noise = random_noise(X, seeded(), std=0.3) - X
     assert noise.std().item() == pytest.approx(0.3, rel=0.02)
     assert noise.mean().item() == pytest.approx(0, abs=0.01)
-    assert random_noise(torch.zeros(3, 2), seeded(), std=1.0).shape == (3, 2), "tables too"
+    table = torch.zeros(3, 2, device=DEVICE)
+    assert random_noise(table, seeded(), std=1.0).shape == (3, 2), "tables too"
 
 
 def test_every_shift_and_every_place_of_the_square_occurs() -> None:
-    point = torch.zeros(4000, 1, 5, 5)
+    point = torch.zeros(4000, 1, 5, 5, device=DEVICE)
     point[:, :, 2, 2] = 1
     shifted = random_shift(point, seeded(), pixels=2)
     counts = shifted.sum(0).flatten()
     assert torch.all((counts - 4000 / 25).abs() < 5 * (4000 / 25) ** 0.5)
-    erased = random_erase(torch.ones(4000, 1, 4, 4), seeded(), pixels=3)
+    erased = random_erase(torch.ones(4000, 1, 4, 4, device=DEVICE), seeded(), pixels=3)
     corners = [(1 - erased)[:, 0, r, c].sum().item() for r in (0, 3) for c in (0, 3)]
     assert all(abs(count - 1000) < 5 * 1000**0.5 for count in corners)
 
@@ -112,7 +115,7 @@ def test_the_input_stays_as_it_is_and_the_dtype_is_kept(
     before = X.clone()
     changed = augment(X, seeded())
     assert torch.equal(X, before)
-    assert (changed.dtype, changed.shape) == (X.dtype, X.shape)
+    assert (changed.dtype, changed.shape, changed.device) == (X.dtype, X.shape, X.device)
     assert not torch.equal(changed, X)
     assert changed.data_ptr() != X.data_ptr()
     assert torch.equal(changed, augment(X, seeded())), "the same draws, the same batch"
@@ -122,7 +125,7 @@ def test_the_input_stays_as_it_is_and_the_dtype_is_kept(
 @pytest.mark.parametrize("name", ["shift", "flip", "erase"])
 def test_whole_numbers_stay_whole(name: str) -> None:
     X = torch.randint(1, 256, (6, 1, 4, 4), generator=seeded(), dtype=torch.uint8)
-    assert IMAGES[name](X, seeded()).dtype == torch.uint8
+    assert IMAGES[name](X.to(DEVICE), seeded()).dtype == torch.uint8
 
 
 def test_augmentations_compose_in_order_from_one_generator() -> None:

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from dlbook.history import History
 from dlbook.pytorch.evaluation import evaluate
 from dlbook.pytorch.training import fit
+from tests.on_device import DEVICE
 from tests.torch_runs import CLASSES, batches, network, sgd, vector
 
 X = torch.zeros(4, 3, dtype=torch.float64)
@@ -94,7 +95,7 @@ def given(change: dict[str, Any]) -> dict[str, Any]:
     parts: dict[str, Any] = {"model": network, "loss": CLASSES, "X": X, "y": IDS} | change
     parts["model"] = parts["model"]()
     pair = (parts.pop("X"), parts.pop("y"))
-    return {"loader": [pair], "device": "cpu", **parts}
+    return {"loader": [pair], "device": DEVICE, **parts}
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
@@ -145,7 +146,7 @@ def test_what_cannot_be_measured_is_refused_too(
 def test_what_the_loss_can_take_is_not_refused(loss: nn.Module, y: torch.Tensor) -> None:
     model = network()
     before = vector(model)
-    fit(model, loss, sgd(model), [(X + 1, y)], epochs=1, device="cpu")
+    fit(model, loss, sgd(model), [(X + 1, y)], epochs=1, device=DEVICE)
     assert not torch.equal(vector(model), before)
 
 
@@ -153,4 +154,4 @@ def test_an_error_of_the_network_itself_is_left_as_it_is() -> None:
     X, y = batches(4)[0]
     model = network()
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
-        fit(model, CLASSES, sgd(model), [(X[:, :2], y)], epochs=1, device="cpu")
+        fit(model, CLASSES, sgd(model), [(X[:, :2], y)], epochs=1, device=DEVICE)

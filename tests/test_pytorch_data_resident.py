@@ -16,6 +16,7 @@ from dlbook.pytorch.data import make_loader, sampler_of
 from dlbook.pytorch.devices import available_devices
 from dlbook.pytorch.resident import DeviceBatches
 from tests.loading import same, seeded, table
+from tests.on_device import DEVICE
 
 sizes = st.integers(1, 40)
 
@@ -41,7 +42,7 @@ def test_the_batches_are_those_of_a_loader_bit_for_bit(
         options["augment"] = partial(random_noise, std=0.1)
     pair = [
         make(X, y, **options, generator=None if seed is None else seeded(seed))
-        for make in (make_loader, partial(DeviceBatches, device="cpu"))
+        for make in (make_loader, partial(DeviceBatches, device=DEVICE))
     ]
     position = data.draw(st.integers(0, len(pair[0])))
     for loader in pair:
@@ -64,7 +65,7 @@ def test_augmented_images_are_those_of_a_loader_on_every_device_of_this_machine(
     there = DeviceBatches(X, y, 4, device=device, generator=seeded(), augment=augment)
     images, rows = next(iter(there))
     assert not torch.equal(images.cpu(), X[rows.cpu()]), "they are augmented"
-    assert same(loader, ([part.cpu() for part in batch] for batch in there))
+    assert same(loader, there)
 
 
 def test_data_row_numbers_and_batches_are_on_the_device(
@@ -72,7 +73,7 @@ def test_data_row_numbers_and_batches_are_on_the_device(
 ) -> None:
     """The meta device computes nothing, but refuses to mix with the CPU as a GPU does."""
     monkeypatch.setattr(resident, "best_device", lambda device: torch.device("meta"))
-    batches = DeviceBatches(np.zeros((5, 2)), np.arange(5), 2, generator=seeded())
+    batches = DeviceBatches(np.zeros((5, 2)), np.arange(5), 2, device=DEVICE, generator=seeded())
     assert (batches.X.device.type, batches.y.device.type) == ("meta", "meta")
     asked: list[str] = []
     shares = batches.batch_sampler.shares
@@ -89,7 +90,7 @@ def test_data_row_numbers_and_batches_are_on_the_device(
 
 def test_what_is_done_to_the_arrays_or_a_batch_later_does_not_reach_the_data() -> None:
     for X, y in ((np.ones((4, 2)), np.ones(4)), (torch.ones(4, 2), torch.ones(4))):
-        batches = DeviceBatches(X, y, 4, device="cpu")
+        batches = DeviceBatches(X, y, 4, device=DEVICE)
         X[:] = 0
         y[:] = 0
         for X_batch, y_batch in (next(iter(batches)) for _ in range(2)):
@@ -101,11 +102,12 @@ def test_what_is_done_to_the_arrays_or_a_batch_later_does_not_reach_the_data() -
 
 def test_what_a_loader_refuses_is_refused_here() -> None:
     X, y = np.zeros((4, 2)), np.zeros(4)
+    make = partial(DeviceBatches, device=DEVICE)
     with pytest.raises(ValueError, match="got 4 and 3"):
-        DeviceBatches(X, y[1:], 2)
+        make(X, y[1:], 2)
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        DeviceBatches(X, y, 0)
+        make(X, y, 0)
     with pytest.raises(ValueError, match="device 'tpu'"):
-        DeviceBatches(X, y, 2, device="tpu")
+        make(X, y, 2, device="tpu")
     with pytest.raises(ValueError, match="augment draws at random"):
-        DeviceBatches(X, y, 2, augment=random_flip)
+        make(X, y, 2, augment=random_flip)

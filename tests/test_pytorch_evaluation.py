@@ -12,16 +12,17 @@ from torch.nn import functional as F  # noqa: N812  # PyTorch's own name for it
 
 from dlbook.pytorch import make_loader
 from dlbook.pytorch.evaluation import evaluate, predict
-from tests.torch_runs import CLASSES, batches, every_kind_of_layer, joined, network
+from tests.on_device import DEVICE
+from tests.torch_runs import CLASSES, batches, every_kind_of_layer, joined, network, there
 
 
 def test_an_untrained_network_is_measured_over_examples_not_over_batches() -> None:
     model, parts = network(), batches(16, 16, 16, 2)
-    measured = evaluate(model, CLASSES, parts, device="cpu")
-    X, y = joined(parts)
+    measured = evaluate(model, CLASSES, parts, device=DEVICE)
+    X, y = there(joined(parts))
     with torch.no_grad():
         Z = model(X)
-        means = [F.cross_entropy(model(X), y).item() for X, y in parts]
+        means = [F.cross_entropy(model(X), y).item() for X, y in map(there, parts)]
     assert measured["loss"] == pytest.approx(F.cross_entropy(Z, y).item(), rel=1e-12)
     assert measured["loss"] != pytest.approx(np.mean(means), rel=1e-3), "the common mistake"
     assert measured["accuracy"] == (Z.argmax(1) == y).double().mean().item()
@@ -30,9 +31,9 @@ def test_an_untrained_network_is_measured_over_examples_not_over_batches() -> No
 def test_the_size_of_the_batches_changes_no_measure() -> None:
     X, y = joined(batches(50))
     model = every_kind_of_layer()
-    whole = evaluate(model, CLASSES, [(X, y)], device="cpu")
+    whole = evaluate(model, CLASSES, [(X, y)], device=DEVICE)
     for size in (1, 7, 50):
-        parts = evaluate(model, CLASSES, make_loader(X, y, batch_size=size), device="cpu")
+        parts = evaluate(model, CLASSES, make_loader(X, y, batch_size=size), device=DEVICE)
         assert parts == pytest.approx(whole, rel=1e-12)
 
 
@@ -60,7 +61,7 @@ class Answer(nn.Module):
 def test_accuracy_is_the_share_of_right_answers_where_targets_are_classes(
     loss: nn.Module, Z: Any, y: Any, accuracy: float | None
 ) -> None:
-    measured = evaluate(Answer(), loss, [(torch.tensor(Z), torch.tensor(y))], device="cpu")
+    measured = evaluate(Answer(), loss, [(torch.tensor(Z), torch.tensor(y))], device=DEVICE)
     assert measured.get("accuracy") == (None if accuracy is None else pytest.approx(accuracy))
 
 
@@ -69,11 +70,11 @@ def test_a_loss_of_ones_own_is_given_what_it_asks_for() -> None:
         """Takes three quantiles of shape (n, 3) and targets of shape (n,)."""
 
         def forward(self, Z: Tensor, y: Tensor) -> Tensor:
-            quantiles, error = torch.tensor([0.1, 0.5, 0.9]), y[:, None] - Z
+            quantiles, error = Z.new_tensor([0.1, 0.5, 0.9]), y[:, None] - Z
             return torch.maximum(quantiles * error, (quantiles - 1) * error).mean()
 
     Z, y = torch.zeros(2, 3), torch.tensor([1.0, -1])
-    assert evaluate(Answer(), Pinball(), [(Z, y)], device="cpu") == {"loss": pytest.approx(0.5)}
+    assert evaluate(Answer(), Pinball(), [(Z, y)], device=DEVICE) == {"loss": pytest.approx(0.5)}
 
 
 @pytest.mark.parametrize("use", ["evaluate", "predict"])
@@ -94,9 +95,9 @@ def test_each_layer_is_put_back_into_its_own_mode(use: str, fails: bool) -> None
     X, y = batches(4)[0]
     try:
         if use == "evaluate":
-            evaluate(model, CLASSES, [(X, y)], device="cpu")
+            evaluate(model, CLASSES, [(X, y)], device=DEVICE)
         else:
-            predict(model, X, device="cpu")
+            predict(model, X, device=DEVICE)
     except RuntimeError:
         assert fails
     assert seen == [False, False], "evaluation mode, no graph"
@@ -107,16 +108,17 @@ def test_each_layer_is_put_back_into_its_own_mode(use: str, fails: bool) -> None
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 1024])
 def test_predict_gives_the_outputs_in_order_whatever_the_batch(batch_size: int) -> None:
     model, (X, _) = every_kind_of_layer(), batches(7)[0]
-    outputs = predict(model, X, batch_size=batch_size, device="cpu")
+    outputs = predict(model, X, batch_size=batch_size, device=DEVICE)
     with torch.no_grad():
-        torch.testing.assert_close(outputs, model.eval()(X), rtol=1e-12, atol=1e-12)
+        expected = model.eval()(X.to(DEVICE)).cpu()
+    torch.testing.assert_close(outputs, expected, rtol=1e-12, atol=1e-12)
     assert not outputs.requires_grad
 
 
 def test_no_inputs_have_no_outputs_of_the_right_shape() -> None:
     X, _ = batches(7)[0]
-    assert predict(network(), X[:0], device="cpu").shape == (0, 3)
-    assert predict(nn.Conv2d(1, 2, 3), torch.zeros(0, 1, 8, 8), device="cpu").shape == (0, 2, 6, 6)
+    assert predict(network(), X[:0], device=DEVICE).shape == (0, 3)
+    assert predict(nn.Conv2d(1, 2, 3), torch.zeros(0, 1, 8, 8), device=DEVICE).shape == (0, 2, 6, 6)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,6 @@ def test_no_inputs_have_no_outputs_of_the_right_shape() -> None:
 def test_predict_refuses_what_it_cannot_do(
     options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    given = {"X": torch.zeros(2, 3, dtype=torch.float64), "device": "cpu", **options}
+    given = {"X": torch.zeros(2, 3, dtype=torch.float64), "device": DEVICE, **options}
     with pytest.raises(error, match=message):
         predict(network(), **given)

@@ -20,6 +20,7 @@ from dlbook.history import History
 from dlbook.pytorch import MLP, evaluate, evaluation, make_loader, training
 from dlbook.pytorch.checkpoints import Checkpoints
 from dlbook.pytorch.state import Run
+from tests.on_device import DEVICE
 from tests.torch_runs import (
     CLASSES,
     batches,
@@ -28,23 +29,26 @@ from tests.torch_runs import (
     network,
     seeded,
     sgd,
+    there,
     vector,
 )
 
-fit = partial(training.fit, device="cpu")
+fit = partial(training.fit, device=DEVICE)
+pytestmark = pytest.mark.usefixtures("same_bits")
 
 
 def test_fit_is_the_bare_loop_to_the_bit() -> None:
     shown = batches(8, 8, 5, dtype=torch.float32)
-    model, bare = every_kind_of_layer(torch.float32), every_kind_of_layer(torch.float32)
+    model, bare = (every_kind_of_layer(torch.float32) for _ in range(2))
     torch.manual_seed(1)
     adam = torch.optim.Adam(model.parameters(), 0.01)
     history = fit(model, CLASSES, adam, shown, epochs=4)
 
+    bare.to(DEVICE)
     adam, losses = torch.optim.Adam(bare.parameters(), 0.01), []
     torch.manual_seed(1)
     for _ in range(4):
-        for X, y in shown:
+        for X, y in map(there, shown):
             adam.zero_grad()
             loss = F.cross_entropy(bare(X), y)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -59,7 +63,7 @@ def test_fit_is_the_bare_loop_to_the_bit() -> None:
 def test_a_plain_dataloader_gives_the_same_run_as_in_a_bare_loop() -> None:
     """It draws a number from the global generator each time it is read."""
     shown, held_out = (TensorDataset(*batches(20, seed=seed)[0]) for seed in (0, 1))
-    model, bare = every_kind_of_layer(), every_kind_of_layer()
+    model, bare = every_kind_of_layer(), every_kind_of_layer().to(DEVICE)
     torch.manual_seed(1)
     loader, validation = DataLoader(shown, 8, shuffle=True), DataLoader(held_out, 8)
     fit(model, CLASSES, sgd(model), loader, epochs=3, validation=validation)
@@ -67,12 +71,12 @@ def test_a_plain_dataloader_gives_the_same_run_as_in_a_bare_loop() -> None:
     torch.manual_seed(1)
     for _ in range(3):
         bare.train()
-        for X, y in loader:
+        for X, y in map(there, loader):
             optimizer.zero_grad()
             F.cross_entropy(bare(X), y).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         bare.eval()
-        for X, _ in validation:
+        for X, _ in map(there, validation):
             bare(X)
     assert torch.equal(vector(model), vector(bare))
 
@@ -99,7 +103,7 @@ def test_training_learns_in_training_mode_and_measures_in_evaluation_mode_withou
 def test_validation_is_measured_after_the_epochs_last_step_over_examples_not_batches() -> None:
     held_out, model = batches(7, 7, 2, seed=1), network()
     history = fit(model, CLASSES, sgd(model), batches(8, 8), epochs=3, validation=held_out)
-    X, y = joined(held_out)
+    X, y = there(joined(held_out))
     with torch.no_grad():
         Z = model(X)
     assert history["validation_loss"][-1] == pytest.approx(F.cross_entropy(Z, y).item(), rel=1e-12)
@@ -141,7 +145,7 @@ def test_accumulated_batches_make_the_step_of_one_batch_of_all_their_examples(
     sizes: tuple[int, ...], groups: list[tuple[int, int]]
 ) -> None:
     shown = batches(*sizes)
-    model, bare, mistaken = network(), network(), network()
+    model, bare, mistaken = network(), network().to(DEVICE), network().to(DEVICE)
     history = fit(model, CLASSES, sgd(model, momentum=0.9), shown, epochs=3, accumulate=2)
 
     right, wrong = sgd(bare, momentum=0.9), sgd(mistaken, momentum=0.9)
@@ -149,14 +153,14 @@ def test_accumulated_batches_make_the_step_of_one_batch_of_all_their_examples(
     for _ in range(3):
         total = 0.0
         for first, last in groups:
-            X, y = joined(shown[first:last])
+            X, y = there(joined(shown[first:last]))
             right.zero_grad()
             loss = F.cross_entropy(bare(X), y)
             loss.backward()  # type: ignore[no-untyped-call]
             right.step()
             total += len(y) * loss.item()
             wrong.zero_grad()
-            for X, y in shown[first:last]:
+            for X, y in map(there, shown[first:last]):
                 (F.cross_entropy(mistaken(X), y) / 2).backward()  # type: ignore[no-untyped-call]
             wrong.step()
         means.append(total / sum(sizes))
@@ -169,12 +173,12 @@ def test_accumulated_batches_make_the_step_of_one_batch_of_all_their_examples(
 
 def test_clipping_is_that_of_a_bare_loop_to_the_bit() -> None:
     shown = batches(8, 8, 5)
-    model, bare, unclipped = network(), network(), network()
+    model, bare, unclipped = network(), network().to(DEVICE), network()
     fit(model, CLASSES, sgd(model), shown, epochs=4, max_norm=1.8)
     fit(unclipped, CLASSES, sgd(unclipped), shown, epochs=4)
     optimizer, norms = sgd(bare), []
     for _ in range(4):
-        for X, y in shown:
+        for X, y in map(there, shown):
             optimizer.zero_grad()
             F.cross_entropy(bare(X), y).backward()  # type: ignore[no-untyped-call]
             norms.append(float(nn.utils.clip_grad_norm_(bare.parameters(), 1.8)))
@@ -272,7 +276,7 @@ class Told(nn.Module):
         self.losses = iter([0.0, *losses])  # the first is asked for before the run
 
     def forward(self, Z: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(Z, y) if self.model[0].training else torch.tensor(next(self.losses))
+        return F.cross_entropy(Z, y) if self.model[0].training else Z.new_tensor(next(self.losses))
 
 
 @pytest.mark.parametrize(
@@ -309,14 +313,14 @@ def test_a_run_with_patience_ends_and_has_its_best_epoch(
 
 def test_early_stopping_finds_the_epoch_that_a_bare_loop_finds() -> None:
     shown, held_out = batches(10, 10), batches(200, seed=1)
-    model, bare = network(), network()
+    model, bare = network(), network().to(DEVICE)
     adam = torch.optim.Adam(model.parameters(), 0.05)
     history = fit(model, CLASSES, adam, shown, epochs=200, validation=held_out, patience=4)
     adam = torch.optim.Adam(bare.parameters(), 0.05)
     losses: list[float] = []
-    X_val, y_val = held_out[0]
+    X_val, y_val = there(held_out[0])
     while len(losses) < 200:
-        for X, y in shown:
+        for X, y in map(there, shown):
             adam.zero_grad()
             F.cross_entropy(bare(X), y).backward()  # type: ignore[no-untyped-call]
             adam.step()
@@ -326,7 +330,7 @@ def test_early_stopping_finds_the_epoch_that_a_bare_loop_finds() -> None:
             break
     assert_allclose(history["validation_loss"], losses, rtol=1e-12)
     assert 5 < len(history) < 200
-    measured = evaluate(model, CLASSES, held_out, device="cpu")
+    measured = evaluate(model, CLASSES, held_out, device=DEVICE)
     assert measured["loss"] == min(history["validation_loss"]) < history["validation_loss"][-1]
 
 
@@ -368,7 +372,7 @@ def test_every_batch_reaches_the_device(use: str, monkeypatch: pytest.MonkeyPatc
     model, loss = network(), nn.CrossEntropyLoss(torch.ones(3, dtype=torch.float64))
     runs: dict[str, Callable[[], object]] = {
         "train": lambda: fit(model, loss, sgd(model), batches(4, 4), epochs=1),
-        "evaluate": lambda: evaluate(model, loss, batches(4, 4)),
+        "evaluate": lambda: evaluate(model, loss, batches(4, 4), device=DEVICE),
     }
     with pytest.raises(RuntimeError, match="Cannot copy out of meta tensor"):  # at the very end
         runs[use]()

@@ -28,6 +28,7 @@ from tests.killed.program import (
     network,
     train,
 )
+from tests.on_device import DEVICE
 
 OTHERS = [name for name in VARIANTS if "other" in name]
 
@@ -215,7 +216,7 @@ def test_a_run_that_a_callback_ended_stays_ended(tmp_path: Path) -> None:
 def program(**changes: Any) -> Run:
     """Make a run that differs from the others in what is named."""
     torch.manual_seed(0)
-    model = changes.get("model", network())
+    model = changes.get("model", network()).to(DEVICE)
     optimizer = changes.get("optimizer", torch.optim.Adam)(model.parameters(), lr=0.01)
     X, y = examples(90, seed=1)
     generator = torch.Generator().manual_seed(0) if changes.get("shuffled", True) else None
@@ -229,7 +230,7 @@ def program(**changes: Any) -> Run:
         loader,
         History(),
         schedule=schedule and schedule(optimizer, 10),
-        scaler=torch.amp.GradScaler("cpu", enabled=changes.get("fp16", False)),
+        scaler=torch.amp.GradScaler(DEVICE, enabled=changes.get("fp16", False)),
         patience=2,
     )
 

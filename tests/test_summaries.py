@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dlbook.pytorch.models import MLP, ConvNet, ResNet
 from dlbook.pytorch.randomness import generators_state, set_generators_state
 from dlbook.pytorch.summaries import count_parameters, summary
+from tests.on_device import DEVICE
 
 
 class Tied(nn.Module):
@@ -44,9 +45,15 @@ class Restless(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         self.calls += 1
-        noise = torch.rand(1) + float(np.random.random())  # noqa: NPY002  # what is under test
+        noise = torch.rand(1, device=X.device) + float(np.random.random())  # noqa: NPY002  # what is under test
         A: Tensor = self.dropout(self.layers(X))
         return A + noise
+
+
+def draws() -> list[Any]:
+    """Draw from global generators, that of the device included."""
+    drawn = (torch.rand(3, device=device).tolist() for device in (None, DEVICE))
+    return [*drawn, np.random.random()]  # noqa: NPY002  # the global one
 
 
 def test_parameters_are_counted_once_however_often_they_are_used() -> None:
@@ -64,7 +71,7 @@ def test_frozen_parameters_are_left_out_where_that_is_asked() -> None:
 
 
 def test_each_layer_is_listed_with_its_shape_and_its_parameters() -> None:
-    found = summary(ConvNet(1, 10, normalization="batch"), (5, 1, 8, 8))
+    found = summary(ConvNet(1, 10, normalization="batch").to(DEVICE), (5, 1, 8, 8))
     assert [(row.name, row.kind, row.shape, row.parameters) for row in found.layers] == [
         ("layers.0", "Conv2d", (5, 16, 8, 8), 144),
         ("layers.1", "BatchNorm2d", (5, 16, 8, 8), 32),
@@ -81,6 +88,7 @@ def test_each_layer_is_listed_with_its_shape_and_its_parameters() -> None:
     assert found.title == "ConvNet"
 
 
+@pytest.mark.filterwarnings("ignore:RNN module weights are not part of:UserWarning")  # of a copy
 @pytest.mark.parametrize(
     ("model", "example"),
     [
@@ -96,7 +104,8 @@ def test_the_total_is_what_pytorch_holds(model: nn.Module, example: Any) -> None
     model.requires_grad_(True)
     for parameter in list(model.parameters())[:1]:
         parameter.requires_grad_(False)
-    found = summary(model, example)
+    there = example.to(DEVICE) if isinstance(example, Tensor) else example
+    found = summary(model.to(DEVICE), there)
     assert found.parameters == sum(p.numel() for p in set(model.parameters()))
     assert found.trainable == sum(p.numel() for p in set(model.parameters()) if p.requires_grad)
 
@@ -136,22 +145,22 @@ def test_frozen_layers_are_told_and_those_that_are_so_in_part() -> None:
 
 
 def test_the_network_and_all_generators_stay_as_they_were() -> None:
-    model = Restless().train()
+    model = Restless().to(DEVICE).train()
     model.layers[2].eval()
-    loss: Any = model(torch.ones(3, 2)).sum()
+    loss: Any = model(torch.ones(3, 2, device=DEVICE)).sum()
     loss.backward()
     state = copy.deepcopy(model.state_dict())
     gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     modes = [module.training for module in model.modules()]
     generators = generators_state()
-    expected = (torch.rand(3).tolist(), np.random.random())  # noqa: NPY002  # the global one
+    expected = draws()
     set_generators_state(generators)
-    X = -torch.ones(3, 2)
+    X = -torch.ones(3, 2, device=DEVICE)
 
     summary(model, X)
 
-    assert torch.equal(X, -torch.ones(3, 2)), "a layer that works in place changed the batch"
-    assert (torch.rand(3).tolist(), np.random.random()) == expected  # noqa: NPY002  # the same
+    assert (X == -1).all(), "a layer that works in place changed the batch"
+    assert draws() == expected
     assert [module.training for module in model.modules()] == modes
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, state[name]), name
@@ -171,14 +180,14 @@ def test_one_example_is_enough_for_a_network_in_training_that_normalizes_over_th
 def test_generators_are_restored_when_the_network_fails_too() -> None:
     class Failing(nn.Module):
         def forward(self, X: Tensor) -> Tensor:
-            raise ArithmeticError(str(torch.rand(1)))
+            raise ArithmeticError(draws())
 
     generators = generators_state()
-    expected = torch.rand(3).tolist()
+    expected = draws()
     set_generators_state(generators)
     with pytest.raises(ArithmeticError):
-        summary(Failing(), (1, 1))
-    assert torch.rand(3).tolist() == expected
+        summary(Failing(), torch.ones(1, 1, device=DEVICE))
+    assert draws() == expected
 
 
 def test_a_shape_becomes_zeros_of_the_parameters_dtype() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlbook.pytorch import MLP
 from dlbook.pytorch.data import Batch
+from tests.on_device import DEVICE
 
 CLASSES = nn.CrossEntropyLoss()
 
@@ -18,7 +19,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def batches(*sizes: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Batch]:
-    """Make batches of these sizes, with three features and three classes."""
+    """Make batches of these sizes, with three features and three classes, as a loader would."""
     generator = seeded(seed)
     X = torch.randn(sum(sizes), 3, generator=generator, dtype=dtype)
     y = torch.randint(3, (sum(sizes),), generator=generator)
@@ -28,6 +29,11 @@ def batches(*sizes: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> l
 def joined(parts: list[Batch]) -> Batch:
     """Make one batch of several."""
     return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+
+def there(batch: Batch) -> Batch:
+    """Bring a batch to where the tests compute, for loops written in line."""
+    return tuple(part.to(DEVICE) for part in batch)
 
 
 def network(seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
@@ -47,5 +53,5 @@ def sgd(model: nn.Module, lr: float = 0.1, **options: Any) -> torch.optim.SGD:
 
 
 def vector(model: nn.Module) -> Tensor:
-    """Return a copy of all parameters in one row."""
-    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    """Return a copy of all parameters in one row, on the CPU."""
+    return nn.utils.parameters_to_vector(model.parameters()).detach().clone().cpu()

@@ -15,13 +15,14 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from dlbook.history import History
-from dlbook.pytorch import fit, make_loader
+from dlbook.pytorch import deterministic, fit, make_loader
 from dlbook.pytorch.checkpoints import Checkpoints
 from dlbook.pytorch.data import Loader
 from dlbook.pytorch.distributed import rank
 from dlbook.pytorch.sharding import shard
 from dlbook.pytorch.state import Run
 from dlbook.pytorch.whole import brought_together
+from tests.on_device import DEVICE
 
 EPOCHS = 3
 STEPS = 6  # of an epoch
@@ -117,28 +118,29 @@ def train(
         checkpoints = Interrupting(folder, every=every_or_none, resume=True)
         checkpoints.stop = stop
     torch.manual_seed(seed + 1000 * rank())  # each process draws its own dropout
-    model = network(width)
+    model = network(width).to(DEVICE)  # before the optimizer, as PyTorch asks: Adagrad needs it
     if sharded:
         shard(model)
     chosen = optimizer(model.parameters(), lr=0.02 + 0.01 * seed)
     rates = schedule(chosen)
     history = History(settings={"seed": 0})
     runs: list[Run] = []
-    fit(
-        model,
-        nn.CrossEntropyLoss(),
-        chosen,
-        loader(kind, seed),
-        device="cpu",
-        validation=held_out,
-        schedule=rates,
-        max_norm=1.0,
-        checkpoints=checkpoints,
-        progress=False,
-        history=history,
-        callbacks=[runs.append, *options.pop("callbacks", [])],
-        **({"patience": 100, "epochs": EPOCHS} | options),
-    )
+    with deterministic(DEVICE != "cpu"):
+        fit(
+            model,
+            nn.CrossEntropyLoss(),
+            chosen,
+            loader(kind, seed),
+            device=DEVICE,
+            validation=held_out,
+            schedule=rates,
+            max_norm=1.0,
+            checkpoints=checkpoints,
+            progress=False,
+            history=history,
+            callbacks=[runs.append, *options.pop("callbacks", [])],
+            **({"patience": 100, "epochs": EPOCHS} | options),
+        )
     rows = [{name: v for name, v in row.items() if name != "seconds"} for row in history.epochs]
     ended = {
         "model": model.state_dict(),
@@ -146,7 +148,7 @@ def train(
         "optimizer": chosen.state_dict(),
         "schedule": rates.state_dict(),
         "history": {"settings": history.settings, "epochs": rows},
-        "next draw": torch.rand(1),
+        "next draws": [torch.rand(1), torch.rand(1, device=DEVICE)],
     }
     return dict(brought_together(ended))
 
@@ -156,7 +158,7 @@ def bits(value: Any) -> Any:
     if isinstance(value, DTensor):
         value = value.to_local()
     if isinstance(value, Tensor):
-        return (str(value.dtype), tuple(value.shape), value.contiguous().numpy().tobytes())
+        return (str(value.dtype), tuple(value.shape), value.cpu().contiguous().numpy().tobytes())
     if isinstance(value, dict):
         return {name: bits(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
