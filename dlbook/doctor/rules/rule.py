@@ -14,11 +14,12 @@ __all__ = ["RULES", "Rule", "Sign", "rule"]
 
 
 class Sign(NamedTuple):
-    """What a rule found: the evidence, where, and a fix where it can be told more exactly."""
+    """What a rule found: evidence, where, and fix and title where they can be told more exactly."""
 
     evidence: str
     where: str = ""
     fix: str = ""
+    title: str = ""
 
 
 Judge = Callable[[Record], Sign | None]
@@ -72,7 +73,7 @@ class Rule:
         return Finding(
             code=self.code,
             severity=self.severity,
-            title=self.title,
+            title=sign.title or self.title,
             evidence=sign.evidence,
             why=self.why,
             fix=sign.fix or self.fix,
