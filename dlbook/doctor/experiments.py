@@ -10,11 +10,12 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import fmean
-from time import monotonic
+from itertools import cycle, pairwise
+from statistics import fmean, median
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ __all__ = ["Comparison", "Trial", "clearly_better", "compare", "constant_loss", 
 STEPS = 120  # steps of one trial
 CONSTANT_STEPS = 60  # of the search for the best constant, over all passes
 SEEDS = (0, 1)  # of the draws within it, such as dropout's
-SECONDS = 10.0  # for one trial; a slow network makes fewer steps
+SECONDS = 5.0  # of computing for one trial; a slow network makes fewer steps
 
 
 @dataclass
@@ -52,6 +53,10 @@ class Trial:
         Applied to what a network gives out, if a cure sets it: takes name and result.
     clip : float or None
         The norm to which gradients are limited before each step.
+    scale : float
+        What each loss is multiplied by before its gradients are added up.
+    rates : sequence of float
+        The rate of each step where it changed in the run; empty where it is that of the settings.
     """
 
     models: dict[str, nn.Module]
@@ -60,6 +65,8 @@ class Trial:
     parameters: dict[int, Tensor]
     outputs: Callable[[str, Any], Any] | None = None
     clip: float | None = None
+    scale: float = 1.0
+    rates: Sequence[float] = ()
 
     def loss(self, tape: Tape) -> Tensor:
         """Compute the loss of one pass with the copies."""
@@ -156,15 +163,17 @@ def compare(record: Record, cure: Cure, *, steps: int = STEPS) -> Comparison | N
     as_is = _as_it_is(record, steps)
     if as_is is None:
         return None
-    most = -math.inf
-    for seed, (made, _) in zip(SEEDS, as_is, strict=True):
+    ends = []
+    for seed, (made, loss) in zip(SEEDS, as_is, strict=True):
         repaired = trial_of(record)
         if repaired is None:
             return None
         cure(repaired)
-        most = max(most, train(repaired, steps=made, seed=seed)[1], key=_or_infinity)
-        if not math.isfinite(most):
+        enough = made if math.isfinite(loss) else steps  # a run that broke down made too few
+        ends.append(train(repaired, steps=enough, seed=seed)[1])
+        if not math.isfinite(ends[-1]):
             break
+    most = max(ends, key=_or_infinity)
     least = min((loss for _, loss in as_is), key=_or_infinity)
     return Comparison(least, most, constant_loss(record))
 
@@ -213,6 +222,7 @@ def trial_of(record: Record) -> Trial | None:
     optimizer.state.clear()
     for group, settings in zip(optimizer.param_groups, record.settings[0], strict=False):
         group.update(settings)
+    _set_rates(optimizer, record)
     copies = {key: memo[key] for key in record.parameters if key in memo}
     return Trial(models, optimizer, tapes, copies, clip=_limit_of(record))
 
@@ -235,22 +245,39 @@ def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:
         How many steps were made, and the mean loss over the passes afterwards; nan where a loss
         was not finite or something raised.
     """
-    began, made = monotonic(), 0
-    with _own_draws(seed):
+    began, made = thread_time(), 0  # of this thread: not longer where others compute too
+    groups = cycle(_groups(trial.tapes))
+    with own_draws(seed):
         try:
-            while made < steps and monotonic() - began < SECONDS:
-                loss = trial.loss(trial.tapes[made % len(trial.tapes)])
-                if not loss.isfinite():
-                    return made, math.nan
+            while made < steps and thread_time() - began < SECONDS:
                 trial.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                for tape in next(groups):
+                    loss = trial.loss(tape)
+                    if not loss.isfinite():
+                        return made, math.nan
+                    (trial.scale * loss).backward()  # type: ignore[no-untyped-call]
                 if trial.clip is not None:
                     clip_grad_norm_(_trained(trial), trial.clip)
+                _set_rate(trial, made)
                 trial.optimizer.step()
                 made += 1
         except (RuntimeError, TypeError, ValueError):  # the cure does not fit this network
             return made, math.nan
     return made, _mean_loss(trial)
+
+
+def _groups(tapes: list[Tape]) -> list[list[Tape]]:
+    """Part the passes into those whose gradients made one step; the last group may be cut short."""
+    ends = [number for number, tape in enumerate(tapes, start=1) if tape.stepped]
+    if not ends:
+        return [[tape] for tape in tapes]
+    return [tapes[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _set_rate(trial: Trial, step: int) -> None:
+    if trial.rates:
+        for group in trial.optimizer.param_groups:
+            group["lr"] = trial.rates[min(step, len(trial.rates) - 1)]
 
 
 def constant_loss(record: Record) -> float:
@@ -313,7 +340,7 @@ def _least_constant(tapes: list[Tape]) -> float:
 
 
 @contextmanager
-def _own_draws(seed: int) -> Iterator[None]:
+def own_draws(seed: int) -> Iterator[None]:
     """Draw from generators of one's own."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng():
@@ -328,7 +355,7 @@ def _own_draws(seed: int) -> Iterator[None]:
 
 
 def _mean_loss(trial: Trial) -> float:
-    with _own_draws(0), torch.no_grad():
+    with own_draws(0), torch.no_grad():
         return fmean(float(trial.loss(tape)) for tape in trial.tapes)
 
 
@@ -345,6 +372,16 @@ def _limit_of(record: Record) -> float | None:
     clips = [event.facts for event in record.around.of_kind("clip")]
     limits = {clip["limit"] for clip in clips if clip["fresh"] and not math.isnan(clip["norm"])}
     return limits.pop() if len(limits) == 1 else None
+
+
+def _set_rates(optimizer: Optimizer, record: Record) -> None:
+    """Let a run whose rate was scheduled be made again with the rate of its median step."""
+    usual = median([step.rate for step in record.steps] or [0.0])
+    first = max(float(group.get("lr", 0)) for group in optimizer.param_groups)
+    if usual == first or not usual:
+        return
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * (usual / first) if first else usual
 
 
 def _set_modes(model: nn.Module, modes: dict[str, bool]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlbook.doctor.graphs import Graph
+from dlbook.doctor.habits import Habits
 from dlbook.doctor.surroundings import Surroundings
 from dlbook.doctor.tape import Tape
 
@@ -187,7 +188,7 @@ class Record:
     tapes : list of Tape
         The first passes from inputs to a loss that ``backward`` was called on.
     evaluations : list of Tape
-        The first passes without gradients or in evaluation mode.
+        The first passes without gradients or in evaluation mode, or that no loss came of.
     losses : list of float
         The value of each loss that ``backward`` was called on.
     broken : Break or None
@@ -209,6 +210,8 @@ class Record:
         The steps that were looked at.
     around : Surroundings
         What was seen around the networks: loaders, schedules, seeds.
+    habits : Habits
+        What the loop did over and over.
     cache : dict
         What experiments found out, so that none is made twice.
     error : BaseException or None
@@ -235,6 +238,7 @@ class Record:
     step_line: str = ""
     steps: list[StepFacts] = field(default_factory=list)
     around: Surroundings = field(default_factory=Surroundings)
+    habits: Habits = field(default_factory=Habits)
     cache: dict[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
 

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
+from itertools import count
 from typing import Any
 
 import torch
@@ -37,12 +38,12 @@ class Event:
     where : str
         The line of the reader's code.
     facts : dict
-        For ``seed``: ``seed``. ``optimizer``: ``name``, ``parameters``, ``held`` (their
-        ids), ``backwards`` (how many backward passes there had been). ``schedule`` and
-        ``schedule step``: ``name``, ``schedule`` (a number of its own). ``clip``: ``limit``,
-        ``norm`` (nan where single numbers are limited), ``fresh`` (whether a gradient had arrived
-        since the step before). ``load``: ``own`` (whether the tensors loaded are the network's own). ``loader``
-        and ``end``: ``loader``, a key of ``Surroundings.loaders``.
+        For ``seed``: ``seed``. ``optimizer``: ``name``, ``parameters``, ``held`` (their ids),
+        ``settings`` (its defaults), ``backwards`` (how many backward passes there had been).
+        ``schedule`` and ``schedule step``: ``name``, ``schedule`` (a number of its own). ``clip``:
+        ``limit``, ``norm`` (nan where single numbers are limited), ``fresh`` (whether a gradient
+        had arrived since the step before). ``load``: ``own`` (whether the tensors loaded are the
+        network's own). ``loader`` and ``end``: ``loader``, a key of ``Surroundings.loaders``.
     """
 
     kind: str
@@ -99,6 +100,8 @@ class Surroundings:
         How many of them the last step came after.
     current : int or None
         The loader that gave the last batch.
+    paused : bool
+        Whether nothing is noted, since the doctor itself is at work.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -107,10 +110,11 @@ class Surroundings:
     backwards: int = 0
     used: int = 0
     current: int | None = None
+    paused: bool = False
 
     def add(self, kind: str, **facts: Any) -> None:
         """Note an event."""
-        if len(self.events) < MOST:
+        if len(self.events) < MOST and not self.paused:
             self.events.append(Event(kind, self.step, line_of_reader(), facts))
 
     def of_kind(self, *kinds: str) -> list[Event]:
@@ -140,9 +144,12 @@ def look_around(around: Surroundings, replace: Replace) -> None:
         one; puts it in place until the watching ends.
     """
     numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+    counter = count()
 
     def number_of(thing: Any) -> int:
-        return numbers.setdefault(thing, len(numbers))
+        if thing not in numbers:
+            numbers[thing] = next(counter)  # one that is gone leaves its number to nobody
+        return numbers[thing]
 
     def before(note: Callable[..., None]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -178,6 +185,7 @@ def look_around(around: Surroundings, replace: Replace) -> None:
             name=type(optimizer).__name__,
             parameters=count,
             held=held,
+            settings=dict(optimizer.defaults),
             backwards=around.backwards,
         )
 

@@ -8,7 +8,7 @@ gives the loss that they would have had, which is how the doctor tries a cure ou
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+from dlbook.doctor.habits import Dropped, conversion_dropped
 from dlbook.doctor.lines import line_of_reader
 
 __all__ = ["Entry", "Recorder", "Ref", "Tape"]
@@ -96,6 +97,8 @@ class Tape:
         Whether an optimizer's step followed.
     shapes : dict of int to tuple of int
         The shape of the tensor at each place.
+    aside : list of Entry
+        Calls on what came out of networks that the loss does not need, such as an accuracy.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -106,6 +109,7 @@ class Tape:
     whole: bool = True
     stepped: bool = False
     shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    aside: list[Entry] = field(default_factory=list)
 
     @property
     def networks(self) -> list[Entry]:
@@ -145,6 +149,33 @@ class Tape:
         """
         if self.loss is None or not self.whole:
             raise ValueError("expected a tape that leads to a loss, got one with gaps")
+        return self.values(networks, parameters, given)[self.loss]
+
+    def values(
+        self,
+        networks: Mapping[str, Callable[..., Any]],
+        parameters: Mapping[int, Tensor] | None = None,
+        given: Mapping[int, Tensor] | None = None,
+        *,
+        entries: Sequence[Entry] | None = None,
+        before: Callable[[Entry], None] | None = None,
+    ) -> dict[int, Tensor]:
+        """Make the calls again.
+
+        Parameters
+        ----------
+        networks, parameters, given : mapping
+            As for ``play``.
+        entries : sequence of Entry, optional
+            Which calls; by default all that lead to the loss.
+        before : callable, optional
+            Told of each call before it is made.
+
+        Returns
+        -------
+        dict of int to Tensor
+            What was given and what came out, by place.
+        """
         values = {slot: tensor.clone() for slot, tensor in self.given.items()} | dict(given or {})
         for slot, original in self.parameters.items():
             values[slot] = (parameters or {}).get(id(original), original)
@@ -156,11 +187,13 @@ class Tape:
                 is_leaf=_is_ref,
             )
 
-        for entry in self.entries:
+        for entry in self.entries if entries is None else entries:
+            if before is not None:
+                before(entry)
             function = networks[entry.name] if entry.function is None else entry.function
             result = function(*filled(entry.args), **filled(entry.kwargs))
             values.update(zip(entry.results, _tensors(result), strict=True))
-        return values[self.loss]
+        return values
 
 
 class Recorder(TorchFunctionMode):
@@ -174,10 +207,13 @@ class Recorder(TorchFunctionMode):
         How many functions have been called.
     depth : int
         Above zero while a network computes, and nothing is noted.
+    finished : bool
+        Whether the tape has led to a loss already; what comes now stands aside.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: list[Dropped] | None = None) -> None:
         super().__init__()
+        self.dropped = [] if dropped is None else dropped
         self.calls = 0
         self.depth = 0
         self.begin()
@@ -199,6 +235,8 @@ class Recorder(TorchFunctionMode):
     def begin(self) -> None:
         """Begin a new tape."""
         self.tape = Tape()
+        self.finished = False
+        self._made: set[int] = set()
         self._missing: set[int] = set()
         self._slots: dict[int, tuple[weakref.ref[Tensor], int]] = {}
 
@@ -215,6 +253,9 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         noted = self._before(func, args, kwargs)
         result = func(*args, **kwargs)
+        dropped = conversion_dropped(_name_of(func), args[0] if args else None, result)
+        if dropped is not None and dropped not in self.dropped:
+            self.dropped.append(dropped)
         if noted is not None:
             self._note(func, noted, result)
         return result
@@ -236,10 +277,15 @@ class Recorder(TorchFunctionMode):
             The line of the reader's code.
         """
         slots = [self._slot(tensor) for tensor in _tensors(result)]
+        self._made.update(slots)
         self.tape.entries.append(Entry(name, None, args, kwargs, slots, where))
 
+    def follows(self, args: Any) -> bool:
+        """Tell whether any of these tensors came out of a call on the tape."""
+        return any(self._known(tensor) in self._made for tensor in _tensors(args))
+
     def finish(self, loss: Tensor) -> Tape:
-        """Give out the tape that leads to a loss, and begin a new one.
+        """Give out the tape that leads to a loss; a second loss has none of its own.
 
         Parameters
         ----------
@@ -251,18 +297,21 @@ class Recorder(TorchFunctionMode):
         Tape
             The pass that made it.
         """
+        if self.finished:
+            return Tape(whole=False)
         tape, kept = self.tape, list[Entry]()
         tape.loss = self._known(loss)
         tape.whole = tape.loss is not None and loss.numel() == 1
         needed = {tape.loss}
         for entry in reversed(tape.entries):
             if needed.isdisjoint(entry.made):
+                tape.aside.insert(0, entry)
                 continue
             needed.update(entry.refs)
             kept.append(entry)
         tape.entries = kept[::-1]
         tape.whole = tape.whole and self._missing.isdisjoint(needed)
-        self.begin()
+        self.finished = True
         return tape
 
     def spec(self, value: Any) -> Any:
@@ -280,9 +329,12 @@ class Recorder(TorchFunctionMode):
         given = _tensors((args, kwargs))
         if any(is_lazy(tensor) for tensor in given):
             return None
-        if not any(tensor.requires_grad or self._known(tensor) is not None for tensor in given):
+        if not self.follows(given) and (
+            self.finished
+            or not any(tensor.requires_grad or self._known(tensor) is not None for tensor in given)
+        ):
             return None
-        if len(self.tape.entries) >= LONGEST:
+        if len(self.tape.entries) + len(self.tape.aside) >= LONGEST:
             return None
         return name, self.spec(args), self.spec(kwargs), line_of_reader()
 
@@ -290,7 +342,9 @@ class Recorder(TorchFunctionMode):
         name, args, kwargs, where = noted
         slots = [self._slot(tensor) for tensor in _tensors(result)]
         if slots or name == "__setitem__":
-            self.tape.entries.append(Entry(name, func, args, kwargs, slots, where))
+            self._made.update(slots)
+            entries = self.tape.aside if self.finished else self.tape.entries
+            entries.append(Entry(name, func, args, kwargs, slots, where))
 
     def _known(self, tensor: Tensor) -> int | None:
         alive, slot = self._slots.get(id(tensor), (None, -1))
@@ -311,8 +365,8 @@ class Recorder(TorchFunctionMode):
         slot = self._slot(tensor)
         if tensor.requires_grad and tensor.is_leaf:
             self.tape.parameters[slot] = tensor
-        elif tensor.grad_fn is not None or tensor.numel() > LARGEST:
-            self._missing.add(slot)  # made by something that was not seen, or too large to keep
+        elif tensor.grad_fn is not None or tensor.numel() > LARGEST or self.finished:
+            self._missing.add(slot)  # made by something that was not seen, or not to be kept
         else:
             self.tape.given[slot] = tensor.detach().clone()
         return Ref(slot)

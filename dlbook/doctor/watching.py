@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from dlbook.doctor.findings import Report
 from dlbook.doctor.graphs import graph_of
+from dlbook.doctor.habits import observe
 from dlbook.doctor.lines import line_of_reader
 from dlbook.doctor.record import Backward, Break, Call, Mark, ParameterFacts, Record, StepFacts
 from dlbook.doctor.rules import diagnose
@@ -53,14 +54,15 @@ class Watcher:
         self.paused = False
         self._looked_at: dict[Tensor, Tensor] = {}
         self._undo = ExitStack()
-        self._recorder = Recorder()
-        self._recording = False
+        self._recorder = Recorder(self.record.habits.dropped)
+        self._recording = self._evaluates = False
         self._called: dict[str, tuple[Any, Any]] = {}
 
     def __enter__(self) -> Self:
         """Begin to watch."""
         self._replace(torch.autograd, "backward", self._watched_backward)
         look_around(self.record.around, self._replace)
+        observe(self.record.habits, self._replace)
         self._record()
         return self
 
@@ -83,7 +85,11 @@ class Watcher:
         Report
             The findings.
         """
-        found = [f for f in diagnose(self.record) if f.code not in self.ignore]
+        self.paused = self.record.around.paused = self.record.habits.paused = True
+        try:
+            found = [f for f in diagnose(self.record) if f.code not in self.ignore]
+        finally:
+            self.paused = self.record.around.paused = self.record.habits.paused = False
         steps = self.record.counts["step"]
         return Report.of(found, seen=f"{steps} step{'s' * (steps != 1)}")
 
@@ -151,7 +157,7 @@ class Watcher:
         """Take the recorder away, unless something of the reader's was put on top of it."""
         if self._recording and self._recorder.on_top:
             self._recorder.__exit__(None, None, None)  # type: ignore[no-untyped-call]
-            self._recorder.begin()
+            self._keep_evaluation()
             self._recording = False
 
     def _forward_hook(self, name: str) -> Callable[..., None]:
@@ -170,7 +176,8 @@ class Watcher:
                 self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
             outermost = not self._recorder.depth
             if outermost:
-                self._begin_tape(evaluates=not (with_gradients and model.training))
+                evaluates = not (with_gradients and model.training)
+                self._begin_tape(evaluates, follows=self._recorder.follows((args, kwargs)))
             if self._recording:
                 self._recorder.depth += 1
                 if outermost:
@@ -179,8 +186,12 @@ class Watcher:
         return before_forward
 
     def _forwarded_hook(self, name: str) -> Callable[..., None]:
-        def after_forward(_model: nn.Module, _args: tuple[Any, ...], result: Any) -> None:
-            if self.paused or torch.compiler.is_compiling() or not self._recorder.depth:
+        def after_forward(model: nn.Module, _args: tuple[Any, ...], result: Any) -> None:
+            if self.paused or torch.compiler.is_compiling():
+                return
+            if torch.is_grad_enabled() and not model.training:
+                self.record.habits.output(result)
+            if not self._recorder.depth:
                 return
             self._recorder.depth -= 1
             if not self._recorder.depth:
@@ -190,19 +201,27 @@ class Watcher:
 
         return after_forward
 
-    def _begin_tape(self, *, evaluates: bool) -> None:
-        """Keep the tape of an evaluation; take the recorder away once there are enough."""
-        before = self._recorder.tape
-        if not before.networks:
-            self._recorder.begin()
-        elif evaluates:
-            self.record.evaluations.append(before)
-            self._recorder.begin()
+    def _begin_tape(self, evaluates: bool, *, follows: bool) -> None:
+        """Keep the tape of an evaluation; take the recorder away once there are enough.
+
+        A network that is given what another one gave out goes on with the same pass.
+        """
+        if self._recorder.finished or evaluates != self._evaluates or (evaluates and not follows):
+            self._keep_evaluation()
+        self._evaluates = evaluates
         kept = self.record.evaluations if evaluates else self.record.tapes
         if len(kept) < TAPES:
             self._record()
         else:
             self._stop_recording()
+
+    def _keep_evaluation(self) -> None:
+        """Keep a pass that no backward pass followed, and begin a new tape."""
+        tape = self._recorder.tape
+        kept = self.record.evaluations
+        if tape.networks and not self._recorder.finished and len(kept) < TAPES:
+            kept.append(tape)
+        self._recorder.begin()
 
     def _arrival_hook(self, facts: ParameterFacts) -> Callable[[Tensor], None]:
         def arrives(gradient: Tensor) -> None:
@@ -229,6 +248,7 @@ class Watcher:
             self.record.step_line = line_of_reader()
         for tape in self.record.tapes[-1:]:
             tape.stepped = True
+        self.record.habits.step(_rate(optimizer), self._trains(optimizer))
         if not self._looks(number):
             return
         for name, model in self.record.models.items():
@@ -239,7 +259,7 @@ class Watcher:
         facts = StepFacts(
             number,
             optimizer=next(i for i, o in enumerate(self.record.optimizers) if o is optimizer),
-            rate=max(float(group.get("lr", 0)) for group in optimizer.param_groups),
+            rate=_rate(optimizer),
             arrived=any(facts.nonzero for facts in self._facts(optimizer)),
             missing=len(held) - len(gradients),
             zero=sum(norm == 0 for norm in norms.values()),
@@ -276,7 +296,8 @@ class Watcher:
             )
             self._looked_at = {}
         self._recorder.depth -= 1
-        self._recorder.begin()
+        if not self._recorder.finished:
+            self._recorder.begin()
 
     def _watched_backward(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
@@ -291,6 +312,7 @@ class Watcher:
 
     def _note_backward(self, loss: Tensor) -> None:
         self.record.event("backward")
+        self.record.habits.backward()
         self.record.unused.clear()
         self._mark_graph(loss)
         value = float(loss.detach()) if loss.numel() == 1 else float("nan")
@@ -332,6 +354,16 @@ class Watcher:
         if len(marks) % FIRST == 0:
             alive = sum(mark() is not None for mark in marks)
             self.record.graphs_kept = max(self.record.graphs_kept, (alive, len(marks)))
+
+    def _trains(self, optimizer: Optimizer) -> bool:
+        """Tell whether any network that an optimizer changes is in training mode."""
+        held = {id(p) for p in _held(optimizer)}
+        changed = [
+            model
+            for model in self.record.models.values()
+            if any(id(p) in held for p in model.parameters())
+        ]
+        return not changed or any(model.training for model in changed)
 
     def _facts(self, optimizer: Optimizer) -> Iterator[ParameterFacts]:
         """Yield what is known of the parameters that an optimizer holds."""
@@ -406,6 +438,10 @@ def _named(
     if isinstance(model, Mapping):
         return dict(model)
     return {str(number): part for number, part in enumerate(model)}
+
+
+def _rate(optimizer: Optimizer) -> float:
+    return max(float(group.get("lr", 0)) for group in optimizer.param_groups)
 
 
 def _held(optimizer: Optimizer) -> Iterator[Tensor]:

@@ -26,12 +26,13 @@ def diagnose(record: Record) -> Iterator[Finding]:
     Finding
         At most one from each rule, and of those about an exception only the first.
     """
-    others = [rule for code, rule in RULES.items() if code not in CRASHES]
-    explained = (RULES[code].apply(record) for code in CRASHES)
+    explained = (rule.apply(record) for rule in CRASHES.values())
     first = next((finding for finding in explained if finding is not None), None)
     if first is not None:
         yield first
-    for rule in others:
+    for code, rule in RULES.items():
+        if rule is CRASHES.get(code) or (first is not None and first.code == code):
+            continue
         finding = rule.apply(record)
         if finding is not None:
             yield finding
