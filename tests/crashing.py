@@ -1124,3 +1124,57 @@ def batch_of_two_for_three_names() -> Any:
     loader: Any = DataLoader(TensorDataset(X, Y))
     for x, y, z in loader:
         network()(x + y + z)
+
+
+@stops("lengths-not-for-packing", "from 3 to 5")
+def lengths_in_any_order() -> Any:
+    return nn.utils.rnn.pack_padded_sequence(torch.randn(5, 2, 4), torch.tensor([3, 5]))
+
+
+@stops("nothing-collected", "torch.cat(outputs)")
+def loader_without_a_full_batch() -> Any:
+    loader = DataLoader(TensorDataset(X), batch_size=9, drop_last=True)
+    outputs = [network()(x) for (x,) in loader]
+    return torch.cat(outputs)
+
+
+@stops("argument-is-no-tensor", "list")
+def batch_moved_as_one() -> Any:
+    for batch in DataLoader(TensorDataset(X, Y)):
+        batch.to("cpu")
+
+
+@stops("class-for-an-object", "Lacking.parameters()")
+def parentheses_forgotten() -> Any:
+    parameters: Any = Lacking.parameters
+    return optim.SGD(Lacking.parameters(), lr=0.1) if parameters else None  # type: ignore[call-arg]
+
+
+class Endlessly(nn.Module):
+    """A network that calls itself."""
+
+    def forward(self, x: Tensor) -> Any:
+        return self(x)
+
+
+@stops("calls-without-end", "forward at crashing.py")
+def network_that_calls_itself() -> Any:
+    return Endlessly()(X)
+
+
+@stops("wrong-input-width", "takes 4", "found 3")
+def exception_raised_from_another() -> Any:
+    try:
+        nn.Sequential(nn.Linear(4, 2))(X)
+    except RuntimeError as error:
+        raise SystemError("training failed") from error
+
+
+@stops("attention-mask-of-another-shape", "(5, 2, 8)")
+def memory_of_another_batch() -> Any:
+    return nn.TransformerDecoderLayer(8, 2)(torch.randn(5, 2, 8), torch.randn(5, 3, 8))
+
+
+@stops("many-numbers-used-as-one", "{X:.3f}")
+def many_numbers_printed_as_one() -> Any:
+    return f"{X:.3f}"

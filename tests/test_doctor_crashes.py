@@ -6,6 +6,7 @@ import re
 import sys
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ def test_an_exception_that_the_program_catches_is_no_fault() -> None:
             network()(X)
 
     assert not diagnosed(program).findings
+
+
+def test_a_rule_that_fails_after_an_exception_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(_record: object) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    broken = replace(RULES["graphs-kept"], judge=fails)
+    monkeypatch.setitem(RULES, "graphs-kept", broken)
+    report = diagnosed(PROGRAMS["cuda_assertion"].run)
+    assert [finding.code for finding in report.findings] == ["assertion-on-the-device"]
+    with pytest.raises(RuntimeError, match="device-side"):
+        diagnosed(lambda: network()(X))
 
 
 def test_the_layer_is_named_as_in_the_network() -> None:

@@ -33,6 +33,11 @@ def diagnose(record: Record) -> Iterator[Finding]:
     for code, rule in RULES.items():
         if rule is CRASHES.get(code) or (first is not None and first.code == code):
             continue
-        finding = rule.apply(record)
+        try:
+            finding = rule.apply(record)
+        except Exception:
+            if record.error is None:
+                raise
+            continue  # a device that failed cannot be read, nor a network that is half made
         if finding is not None:
             yield finding

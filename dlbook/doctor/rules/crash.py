@@ -16,14 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from dlbook.doctor.record import Record
-from dlbook.doctor.rules.rule import Sign, rule
+from dlbook.doctor.rules.rule import RULES, Rule, Sign, rule
 
 __all__ = ["CRASHES", "Crash", "Frame", "explains", "span_of"]
 
 DOCTOR, TORCH = str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)
 OURS = (DOCTOR, TORCH, "<frozen", "<string>")
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
-WORKER = "in DataLoader worker process"
+ELSEWHERE = "Original Traceback (most recent call last):"  # in a worker, or on another device
+DEEP = 100  # calls that are read at either end
 LONG = 300  # characters of a message that are shown
 
 
@@ -88,31 +89,37 @@ class Crash:
     found: re.Match[str]
 
     @classmethod
-    def of(cls, record: Record) -> Crash | None:
-        """Read what ended a loop.
+    def all_of(cls, record: Record) -> Iterator[Crash]:
+        """Read what ended a loop, and what that was raised from.
 
         Parameters
         ----------
         record : Record
             What was seen.
 
-        Returns
-        -------
-        Crash or None
-            None where it was no exception, or one that is no fault: an interruption, or an exit
-            with status 0.
+        Yields
+        ------
+        Crash
+            None where the loop was interrupted, or the program ended itself.
         """
         error = record.error
-        if error is None or isinstance(error, KeyboardInterrupt | GeneratorExit):
-            return None
-        if isinstance(error, SystemExit):
-            return None  # the program ended itself, and said what it had to say
+        if isinstance(error, KeyboardInterrupt | GeneratorExit | SystemExit):
+            return
+        seen: list[BaseException] = []
+        while error is not None and error not in seen:
+            seen.append(error)
+            yield cls._of(error, record)
+            error = error.__cause__
+
+    @classmethod
+    def _of(cls, error: BaseException, record: Record) -> Crash:
+        calls = list(traceback.walk_tb(error.__traceback__))
         frames = [
             Frame(f.f_code.co_filename, line, f.f_code.co_name, f.f_locals)
-            for f, line in traceback.walk_tb(error.__traceback__)
+            for f, line in calls[:DEEP] + calls[DEEP:][-DEEP:]
         ]
         kind, message = type(error).__name__, str(error)
-        if WORKER in message:
+        if ELSEWHERE in message:
             kind, message, inside = _original(message)
             frames += inside
         found = cast("re.Match[str]", re.match("", ""))
@@ -154,26 +161,26 @@ class Crash:
         name = self._name()
         return f"{line}, module {name}" if name else line
 
+    @property
+    def source(self) -> str:
+        """The reader's line; empty where there is none."""
+        return self.readers[0].source if self.readers else ""
+
     def describe(self, module: nn.Module) -> str:
         """Name a layer with its sizes, as ``Linear(in_features=4, out_features=2, bias=True)``."""
         return f"{type(module).__name__}({module.extra_repr()})"
 
     def tensor(self, *names: str) -> Tensor | None:
         """Return the tensor that the innermost function of PyTorch has under one of these names."""
-        for frame in reversed(self.frames):
-            if frame.file.startswith(TORCH):
-                for name in names:
-                    if isinstance(value := frame.variables.get(name), Tensor):
-                        return value
+        for frame in self._inside():
+            for name in names:
+                if isinstance(value := frame.variables.get(name), Tensor):
+                    return value
         return None
 
     def called(self, *functions: str) -> Frame | None:
         """Return the innermost call of one of these functions of PyTorch."""
-        frame: Frame
-        for frame in reversed(self.frames):
-            if frame.function in functions and frame.file.startswith(TORCH):
-                return frame
-        return None
+        return next((f for f in self._inside() if f.function in functions), None)
 
     def modules(self) -> Iterator[nn.Module]:
         """Yield the networks: those watched, then those in the reader's variables."""
@@ -182,6 +189,14 @@ class Crash:
             for value in frame.variables.values():
                 if isinstance(value, nn.Module):
                     yield value
+
+    def _inside(self) -> Iterator[Frame]:
+        """Yield the calls within PyTorch that the reader's innermost line made, innermost first."""
+        for frame in reversed(self.frames):
+            if frame.file.startswith(TORCH):
+                yield frame
+            elif not frame.file.startswith(OURS):
+                return
 
     def _name(self) -> str:
         inside = [f.variables.get("self") for f in self.frames]
@@ -218,7 +233,7 @@ def span_of(tensor: Tensor | None) -> tuple[float, float] | None:
 
 
 Explanation = Callable[[Crash], Sign | None]
-CRASHES: list[str] = []  # codes of the rules that explain exceptions: the first that can, does
+CRASHES: dict[str, Rule] = {}  # the rules that explain exceptions: the first that can, does
 
 
 def explains(
@@ -248,26 +263,37 @@ def explains(
 
         @wraps(explain)
         def judge(record: Record) -> Sign | None:
-            crash = Crash.of(record)
-            if crash is None:
-                return None
-            text = f"{crash.kind}: {crash.message}"
-            for found in (re.search(pattern, text) for pattern in patterns):
-                sign = None if found is None else explain(replace(crash, found=found))
-                if sign is not None:
-                    detail = f"; {sign.evidence}" if sign.evidence else ""
-                    return Sign(f"{crash.said}{detail}", sign.where or crash.where, sign.fix)
+            for crash in Crash.all_of(record):
+                text = f"{crash.kind}: {crash.message}"
+                for found in (re.search(pattern, text) for pattern in patterns):
+                    sign = _asked(explain, crash, found)
+                    if sign is not None:
+                        detail = f"; {sign.evidence}" if sign.evidence else ""
+                        return sign._replace(
+                            evidence=f"{crash.said}{detail}", where=sign.where or crash.where
+                        )
             return None
 
-        CRASHES.append(code)
+        told = RULES.get(code)  # by a rule that sees the same fault where nothing raises
         rule(severity="error", title=title, fix=fix, born=born or explain.__name__)(judge)
+        CRASHES[code] = RULES[code]
+        RULES[code] = told or RULES[code]
         return explain
 
     return register
 
 
+def _asked(explain: Explanation, crash: Crash, found: re.Match[str] | None) -> Sign | None:
+    if found is None:
+        return None
+    try:
+        return explain(replace(crash, found=found))
+    except Exception:  # what is looked at is the reader's, and may raise anything
+        return None
+
+
 def _original(message: str) -> tuple[str, str, list[Frame]]:
-    """Read the exception that arose in a worker of a loader out of the text it sent."""
+    """Read an exception that arose in another process or thread out of the text it sent."""
     lines = message.rstrip().splitlines()
     last = max(i for i, line in enumerate(lines) if line.startswith("  "))
     kind, _, told = "\n".join(lines[last + 1 :]).partition(": ")

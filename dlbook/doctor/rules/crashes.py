@@ -36,4 +36,4 @@ def crash(crash: Crash) -> Sign | None:
 
     The exception says what could not be done; the line is where.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)

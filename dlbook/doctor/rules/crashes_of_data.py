@@ -59,6 +59,7 @@ def indices_of_wrong_type(crash: Crash) -> Sign | None:
     r"stack expects each tensor to be equal size, but got \[([\d, ]*)\] at entry 0 and "
     r"\[([\d, ]*)\] at entry (\d+)",
     r"each element in list of batch should be of equal size",
+    r"Trying to resize storage that is not resizable",
     r"expected sequence of length (\d+) at dim \d+ \(got (\d+)\)",
     title="records of different shapes are put into one batch",
     fix="  from torch.nn.utils.rnn import pad_sequence\n"
@@ -221,7 +222,7 @@ def batch_unpacked_wrongly(crash: Crash) -> Sign | None:
     A batch has what the dataset gives for one record, in that order. A tensor that is unpacked is
     cut along its first axis.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
@@ -240,3 +241,36 @@ def record_not_found(crash: Crash) -> Sign | None:
         return None
     told = ", ".join(f"{k} = {v}" for k, v in inner.variables.items() if isinstance(v, int))
     return Sign(f"{inner.source}" + (f" with {told}" if told else ""), inner.where)
+
+
+@explains(
+    r"`lengths` array must be sorted in decreasing order",
+    r"Length of all samples has to be greater than 0",
+    title="the lengths of sequences to be packed are not sorted, or one is 0",
+    fix="- pack_padded_sequence(x, lengths)\n"
+    "+ pack_padded_sequence(x, lengths.cpu(), enforce_sorted=False)",
+)
+def lengths_not_for_packing(crash: Crash) -> Sign | None:
+    """Find sequences that are packed with lengths in another order than packing wants.
+
+    Packing wants the longest first, unless ``enforce_sorted=False`` lets it sort; and an empty
+    sequence has no state.
+    """
+    span = span_of(crash.tensor("lengths"))
+    return Sign("" if span is None else f"lengths from {span[0]} to {span[1]}")
+
+
+@explains(
+    r"expected a non-empty list of Tensors|stack expects a non-empty TensorList",
+    r"Expected reduction dim (?:to be specified for input\.numel\(\) == 0|\d+ to have non-zero)",
+    r"Boolean value of Tensor with no values is ambiguous",
+    title="nothing was collected: a list or tensor is empty",
+    fix="+ print(len(loader), len(data))",
+)
+def nothing_collected(crash: Crash) -> Sign | None:
+    """Find an empty list that is joined, or an empty tensor whose greatest number is asked for.
+
+    A loop over a loader may have had no batch: an empty part of the data, ``drop_last=True`` with
+    fewer records than a batch, or an iterator that was gone through before.
+    """
+    return Sign(crash.source)

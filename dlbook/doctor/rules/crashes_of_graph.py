@@ -157,7 +157,7 @@ def changed_in_place(crash: Crash) -> Sign | None:
     """
     if "leaf" in crash.message:
         return Sign(
-            crash.readers[0].source if crash.readers else "",
+            crash.source,
             fix="+ with torch.no_grad():\n      weight -= rate * weight.grad",
         )
     if crash.found.re.groups != 5:
@@ -180,10 +180,10 @@ def graph_used_twice(crash: Crash) -> Sign | None:
     before the loop leads the next backward pass back into it: ``detach`` it, or compute it anew.
     """
     told = f"in backward pass {crash.record.counts['backward']}"
-    frame = crash.readers[0]
+    variables = crash.readers[0].variables if crash.readers else {}
     carry = [
         name
-        for name, value in frame.variables.items()
+        for name, value in variables.items()
         if any(isinstance(t, Tensor) and t.grad_fn is not None for t in tree_leaves(value))
     ]
     told += f", {', '.join(carry)} carrying a graph" if carry else ""
@@ -283,52 +283,6 @@ def parameters_unused_in_parallel(_: Crash) -> Sign | None:
 
     It waits for the gradients of all parameters, and those that the loss does not depend on never
     come.
-    """
-    return Sign("")
-
-
-@explains(
-    r"No inf checks were recorded",
-    r"_scale is None\.  This may indicate your script did not use scaler\.scale",
-    title="the scaler steps without a scaled backward pass of these parameters",
-    fix="- loss.backward()\n+ scaler.scale(loss).backward()\n  scaler.step(optimizer)\n"
-    "  scaler.update()",
-)
-def scaler_without_gradients(_: Crash) -> Sign | None:
-    """Find a gradient scaler that finds no gradients.
-
-    ``scaler.step`` looks at the gradients that ``scaler.scale(loss).backward()`` left. There are
-    none where that was left out, where they were cleared, or where the optimizer holds other
-    parameters.
-    """
-    return Sign("")
-
-
-@explains(
-    r"unscale_\(\) has already been called on this optimizer since the last update",
-    r"step\(\) has already been called since the last update",
-    r"unscale_\(\) is being called after step\(\)",
-    title="the scaler is not updated between two steps",
-    fix="  scaler.step(optimizer)\n+ scaler.update()",
-)
-def scaler_not_updated(_: Crash) -> Sign | None:
-    """Find a gradient scaler that is used twice without an update.
-
-    For each step: ``unscale_`` once at most, then ``step``, then ``update``. In accumulation all
-    three come only where the step is made.
-    """
-    return Sign("")
-
-
-@explains(
-    r"Attempting to unscale FP16 gradients",
-    title="the scaler is given a network in half precision",
-    fix="- model = model.half()\n+ with torch.autocast(device):\n      loss = loss_fn(model(x), y)",
-)
-def scaler_on_half_precision(_: Crash) -> Sign | None:
-    """Find a gradient scaler on weights of half precision.
-
-    Mixed precision keeps the weights in float32 and computes in half precision under ``autocast``.
     """
     return Sign("")
 

@@ -312,7 +312,7 @@ def loss_class_called_as_function(crash: Crash) -> Sign | None:
     """
     if "Boolean" in crash.message and crash.called("legacy_get_string") is None:
         return None
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(

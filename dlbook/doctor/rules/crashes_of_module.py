@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from typing import Any
 
 from torch import nn
@@ -83,6 +84,24 @@ def parameter_replaced_by_a_tensor(_: Crash) -> Sign | None:
 
 
 @explains(
+    r"must be divisible by",
+    title="two sizes of a layer do not divide",
+    fix="- nn.MultiheadAttention(100, num_heads=8)\n+ nn.MultiheadAttention(96, num_heads=8)",
+)
+def sizes_do_not_divide(crash: Crash) -> Sign | None:
+    """Find a layer whose heads or groups do not divide its width.
+
+    Heads of attention and groups of channels share the width in equal parts.
+    """
+    for frame in reversed(crash.frames):
+        names = ("embed_dim", "num_heads", "num_channels", "num_groups", "in_channels", "groups")
+        sizes = [f"{n} {frame.variables[n]}" for n in names if n in frame.variables]
+        if sizes and frame.function == "__init__":
+            return Sign(", ".join(sizes))
+    return None
+
+
+@explains(
     CALL,
     r"(\w+Loss|\w+)\(\) (missing \d+ required positional arguments?: 'target')",
     title="a network or layer is called with another number of arguments than its forward takes",
@@ -144,7 +163,7 @@ def gradient_is_none(crash: Crash) -> Sign | None:
     ``grad`` is None until a backward pass reaches the parameter; for frozen and unused parameters
     it stays so, and ``zero_grad`` sets it back to None.
     """
-    source = crash.readers[0].source if crash.readers else ""
+    source = crash.source
     if "NoneType" not in crash.message or not GRADIENT.search(source):
         return None
     return Sign(f"{source!r}, after {crash.record.counts['backward']} backward passes")
@@ -154,6 +173,7 @@ def gradient_is_none(crash: Crash) -> Sign | None:
     r"'NoneType' object has no attribute '\w+'",
     r"argument '\w+' \(position \d+\) must be Tensor, not NoneType",
     r"unsupported operand type\(s\) for \S+ .*'NoneType'",
+    r"cannot unpack non-iterable NoneType object",
     title="forward returns nothing (None): the return is missing",
     fix="  def forward(self, x):\n-     self.layers(x)\n+     return self.layers(x)",
 )
@@ -252,6 +272,34 @@ def lazy_layer_without_a_shape(_: Crash) -> Sign | None:
     initializing.
     """
     return Sign("")
+
+
+@explains(
+    r"(\w+)\.(\w+)\(\) missing 1 required positional argument: 'self'",
+    title="a class is used where an object of it is meant: its parentheses are missing",
+    fix="- model = Network\n+ model = Network()",
+)
+def class_for_an_object(crash: Crash) -> Sign | None:
+    """Find a class of networks or optimizers that was never called.
+
+    ``Network`` is the class; ``Network()`` makes a network, with weights of its own.
+    """
+    return Sign(crash.source)
+
+
+@explains(
+    r"^RecursionError: ",
+    title="a function calls itself without end",
+    fix="  def forward(self, x):\n-     return self(x)\n+     return self.layers(x)",
+)
+def calls_without_end(crash: Crash) -> Sign | None:
+    """Find a function that leads to itself again and again.
+
+    Calling a module calls its ``forward``; a ``forward`` that calls its own module never ends.
+    """
+    functions = Counter((f.function, f.where) for f in crash.readers)
+    (function, where), count = functions.most_common(1)[0]
+    return Sign(f"{function} at {where} stands {count} times among the last calls", where)
 
 
 def _returns_nothing(module: nn.Module) -> bool:

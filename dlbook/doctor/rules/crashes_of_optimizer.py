@@ -1,4 +1,4 @@
-"""Rules about exceptions where optimizers and schedules are made, stepped and loaded."""
+"""Rules about exceptions where optimizers, schedules and scalers are made, stepped and loaded."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def optimizer_not_given_parameters(crash: Crash) -> Sign | None:
     if crash.found.re.groups and crash.found[1] == "Module.parameters":
         fix = "- Adam([a.parameters(), b.parameters()])\n+ Adam([*a.parameters(), *b.parameters()])"
         return Sign("it was given a list of generators", fix=fix)
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
@@ -132,7 +132,7 @@ def setting_out_of_range(crash: Crash) -> Sign | None:
     inside = crash.frames[-1].file if crash.frames else ""
     if "'<='" in crash.message and "/torch/" not in inside.replace("\\", "/"):
         return None
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
@@ -192,5 +192,51 @@ def optimizer_state_of_another_network(_: Crash) -> Sign | None:
     """Find an optimizer that is loaded with a state of other parameters.
 
     The state is kept by the place of each parameter in its group: number and order must be alike.
+    """
+    return Sign("")
+
+
+@explains(
+    r"No inf checks were recorded",
+    r"_scale is None\.  This may indicate your script did not use scaler\.scale",
+    title="the scaler steps without a scaled backward pass of these parameters",
+    fix="- loss.backward()\n+ scaler.scale(loss).backward()\n  scaler.step(optimizer)\n"
+    "  scaler.update()",
+)
+def scaler_without_gradients(_: Crash) -> Sign | None:
+    """Find a gradient scaler that finds no gradients.
+
+    ``scaler.step`` looks at the gradients that ``scaler.scale(loss).backward()`` left. There are
+    none where that was left out, where they were cleared, or where the optimizer holds other
+    parameters.
+    """
+    return Sign("")
+
+
+@explains(
+    r"unscale_\(\) has already been called on this optimizer since the last update",
+    r"step\(\) has already been called since the last update",
+    r"unscale_\(\) is being called after step\(\)",
+    title="the scaler is not updated between two steps",
+    fix="  scaler.step(optimizer)\n+ scaler.update()",
+)
+def scaler_not_updated(_: Crash) -> Sign | None:
+    """Find a gradient scaler that is used twice without an update.
+
+    For each step: ``unscale_`` once at most, then ``step``, then ``update``. In accumulation all
+    three come only where the step is made.
+    """
+    return Sign("")
+
+
+@explains(
+    r"Attempting to unscale FP16 gradients",
+    title="the scaler is given a network in half precision",
+    fix="- model = model.half()\n+ with torch.autocast(device):\n      loss = loss_fn(model(x), y)",
+)
+def scaler_on_half_precision(_: Crash) -> Sign | None:
+    """Find a gradient scaler on weights of half precision.
+
+    Mixed precision keeps the weights in float32 and computes in half precision under ``autocast``.
     """
     return Sign("")

@@ -12,7 +12,10 @@ from dlbook.doctor.rules.rule import Sign
 
 __all__: list[str] = []
 
-MATRICES = r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)"
+MATRICES = (
+    r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)|"
+    r"a and b must have same reduction dim, but got \[(\d+), (\d+)\] X \[(\d+), (\d+)\]"
+)
 CHANNELS = (
     r"weight of size \[[\d, ]+\], expected input\[([\d, ]+)\] to have (\d+) channels, "
     r"but got (\d+) channels"
@@ -123,7 +126,7 @@ def wrong_input_width(crash: Crash) -> Sign | None:
     layer = crash.layer
     given = crash.tensor("input", "query")
     if layer is None or given is None:
-        return None if "mat1" in crash.message else Sign("")
+        return None if crash.found.re.pattern == MATRICES else Sign("")
     told = f"{crash.describe(layer)} was given {tuple(given.shape)}"
     name, axis = WIDTHS.get(type(layer).__name__.replace("Lazy", ""), ("", 0))
     expected = getattr(layer, name, None)
@@ -166,6 +169,27 @@ def kernel_larger_than_input(crash: Crash) -> Sign | None:
     given, layer = crash.tensor("input"), crash.layer
     shape = "" if given is None else f"the layer was given {tuple(given.shape)}"
     return Sign(shape if layer is None else f"{shape} by the time of {crash.describe(layer)}")
+
+
+@explains(
+    r"The shape of the \dD attn_mask is torch\.Size\(\[(.*)\]\), but should be \((.*)\)",
+    r"Expected key_padded_mask\.shape\[\d\] to be (\d+), but got (\d+)",
+    r"key_padding_mask.* but got|the batch number of src and tgt must be equal",
+    r"shape '\[.*\]' is invalid for input of size \d+",
+    title="the batch axis stands elsewhere than attention expects, or the mask has another shape",
+    fix="- nn.TransformerEncoderLayer(d, heads)\n+ nn.TransformerEncoderLayer(d, heads, "
+    "batch_first=True)",
+)
+def attention_mask_of_another_shape(crash: Crash) -> Sign | None:
+    """Find attention whose mask does not fit its input.
+
+    Without ``batch_first=True`` attention takes (time, batch, features); masks over positions are
+    (time, time), masks of padding (batch, time).
+    """
+    given = crash.tensor("query", "src")
+    if given is None:
+        return None if "invalid" in crash.message else Sign("")
+    return Sign(f"the input, read as (time, batch, features), has shape {tuple(given.shape)}")
 
 
 @explains(
@@ -238,26 +262,6 @@ def batch_norm_over_one_example(crash: Crash) -> Sign | None:
 
 
 @explains(
-    r"The shape of the \dD attn_mask is torch\.Size\(\[(.*)\]\), but should be \((.*)\)",
-    r"Expected key_padded_mask\.shape\[\d\] to be (\d+), but got (\d+)",
-    r"key_padding_mask.* but got|the batch number of src and tgt must be equal",
-    title="the batch axis stands elsewhere than attention expects, or its mask has another shape",
-    fix="- nn.TransformerEncoderLayer(d, heads)\n+ nn.TransformerEncoderLayer(d, heads, "
-    "batch_first=True)",
-)
-def attention_mask_of_another_shape(crash: Crash) -> Sign | None:
-    """Find attention whose mask does not fit its input.
-
-    Without ``batch_first=True`` attention takes (time, batch, features); masks over positions are
-    (time, time), masks of padding (batch, time).
-    """
-    given = crash.tensor("query", "src")
-    if given is None:
-        return Sign("")
-    return Sign(f"the input, read as (time, batch, features), has shape {tuple(given.shape)}")
-
-
-@explains(
     r"Expected hidden(?:\[\d\])? size \((.*)\), got \[(.*)\]",
     r"For (?:un)?batched [23]-D input, hx (?:and cx )?should also be",
     title="the state given to a recurrent layer is of another batch size",
@@ -293,7 +297,7 @@ def matrices_do_not_fit(crash: Crash) -> Sign | None:
     In a product of (n, k) and (k, m) the columns of the first must be as many as the rows of the
     second.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
@@ -312,7 +316,7 @@ def shapes_do_not_fit(crash: Crash) -> Sign | None:
     Shapes are compared from the last axis on; two sizes must be equal, or one of them 1. A residual
     branch must keep the shape of its input, and predictions must have that of the targets.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
@@ -328,7 +332,7 @@ def joined_shapes_differ(crash: Crash) -> Sign | None:
     ``cat`` lengthens one axis; all others must be alike. A skip connection joins maps of one height
     and width, which pooling of an odd size does not give back.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
@@ -346,30 +350,13 @@ def axis_out_of_range(crash: Crash) -> Sign | None:
     away: ``squeeze()`` without a number also drops a batch of one.
     """
     axes = f"the tensor has {int(crash.found[2]) + 1} axes; " if crash.found.re.groups == 3 else ""
-    return Sign(axes + (crash.readers[0].source if crash.readers else ""))
-
-
-@explains(
-    r"must be divisible by",
-    title="two sizes of a layer do not divide",
-    fix="- nn.MultiheadAttention(100, num_heads=8)\n+ nn.MultiheadAttention(96, num_heads=8)",
-)
-def sizes_do_not_divide(crash: Crash) -> Sign | None:
-    """Find a layer whose heads or groups do not divide its width.
-
-    Heads of attention and groups of channels share the width in equal parts.
-    """
-    for frame in reversed(crash.frames):
-        names = ("embed_dim", "num_heads", "num_channels", "num_groups", "in_channels", "groups")
-        sizes = [f"{n} {frame.variables[n]}" for n in names if n in frame.variables]
-        if sizes and frame.function == "__init__":
-            return Sign(", ".join(sizes))
-    return None
+    return Sign(axes + crash.source)
 
 
 @explains(
     r"a Tensor with (\d+) elements cannot be converted to Scalar",
     r"only one element tensors can be converted to Python scalars",
+    r"unsupported format string passed to Tensor\.__format__",
     r"Boolean value of Tensor with more than one value is ambiguous",
     title="a tensor of many numbers is used as one",
     fix="- if (a == b):\n+ if torch.equal(a, b):\n- losses.item()\n+ losses.mean().item()",
@@ -380,7 +367,7 @@ def many_numbers_used_as_one(crash: Crash) -> Sign | None:
     ``item``, ``float``, ``if`` and ``and`` take one number: take the mean, ``all()`` or ``any()``
     first.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 def _sizes(text: str) -> list[int]:

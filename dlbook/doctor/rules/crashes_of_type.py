@@ -15,10 +15,11 @@ __all__: list[str] = []
 PRECISION = (
     r"mat1 and mat2 must have the same dtype, but got (\w+) and (\w+)",
     r"Input type \((\w[\w: ]*)\) and (?:bias|weight) type \((\w[\w: ]*)\) should be the same",
-    r"expected m1 and m2 to have the same dtype, but got: (\w+) != (\w+)",
+    r"expected m(?:at)?1 and m(?:at)?2 to have the same dtype, but got: (\w+) != (\w+)",
     r"expected scalar type (\w+) but found (\w+)",
     r"RNN input dtype \((\S+)\) does not match weight dtype \((\S+)\)",
     r"addmv input tensors must have the same dtype, but got (\w+), (\w+)",
+    r"Expected object of scalar type (\w+) but got scalar type (\w+)",
     r"dot : expected both vectors to have same dtype, but found (\w+) and (\w+)",
     r"mixed dtype \(\w+\): (all inputs) must share (same datatype)",
     r"Expected query, key, and value to have the same dtype, but got .*?: (\S+) .*?: (\S+)",
@@ -149,6 +150,7 @@ def double_precision_on_mps(_: Crash) -> Sign | None:
     r"Tensor for argument .* is on (\w+), but expected (?:it|them) to be on (?:GPU|\w+)",
     r"must be on the same device|not on the same device",
     r"indices should be either on .* or on the same device as the indexed tensor \((.*)\)",
+    r"'lengths' argument should be a 1D CPU int64 tensor, but got 1D (\S+)",
     r"Expected a '(\w+)' device type for generator but found '(\w+)'",
     r"Expected tensor to have (\w+) DeviceType, but got tensor with (\w+) DeviceType",
     title="tensors are on different devices (CPU and GPU)",
@@ -212,8 +214,8 @@ def assertion_on_the_device(crash: Crash) -> Sign | None:
     """Find an assertion that failed on a GPU.
 
     A GPU works behind the program, which learns later that something failed: the line named may not
-    be the cause. It is nearly always a label that is not below the number of classes, or an index
-    beyond an embedding's rows.
+    be the cause. It is nearly always a label that is not below the number of classes, an index
+    beyond an embedding's rows, or a probability outside 0 to 1 in ``BCELoss``.
     """
     layer = crash.layer
     if isinstance(layer, torch.nn.Embedding):
@@ -237,7 +239,7 @@ def numpy_of_a_tensor_in_use(crash: Crash) -> Sign | None:
     NumPy reads the memory of the CPU and knows of no graph: ``detach`` the tensor, and bring it to
     the CPU. Functions of NumPy, matplotlib and scikit-learn ask for it silently.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
@@ -259,12 +261,14 @@ def device_not_there(crash: Crash) -> Sign | None:
     A program that names its device runs only where there is one; files keep the device that their
     tensors were on; and a worker process that was forked cannot use the GPU of its parent.
     """
-    return Sign(crash.readers[0].source if crash.readers else "")
+    return Sign(crash.source)
 
 
 @explains(
     r"argument '(?:input|target|\w+)' \(position \d+\) must be Tensor, not (numpy\.ndarray|list|"
     r"int|float|Series|DataFrame|Image|dict|str)",
+    r"'(list|dict|numpy\.ndarray)' object has no attribute "
+    r"'(?:to|cuda|float|long|size|shape|dim|view|unsqueeze|requires_grad)'",
     r"received an invalid combination of arguments - got \((numpy\.ndarray|list)",
     title="something that is no tensor is given to a layer or a loss",
     fix="- model(array)\n+ model(torch.as_tensor(array, dtype=torch.float32))",
