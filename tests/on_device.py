@@ -3,7 +3,7 @@
 ``DLBOOK_TEST_DEVICE=cuda pytest …`` asks for one. These tests name no device themselves: they say
 ``DEVICE``, to the package as to the loops written in line that they hold it against
 (``tests/test_on_device.py`` sees to that). ``python3 -m tests.on_device`` runs them all on a GPU,
-or says in one line that there is none.
+or says in one line that there is none. (MPS has no float64, in which most of them compute.)
 
 What a test compares, and how far apart that may be:
 

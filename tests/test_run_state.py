@@ -230,7 +230,7 @@ def program(**changes: Any) -> Run:
         loader,
         History(),
         schedule=schedule and schedule(optimizer, 10),
-        scaler=torch.amp.GradScaler(DEVICE, enabled=changes.get("fp16", False)),
+        scaler=torch.amp.GradScaler(torch.device(DEVICE).type, enabled=changes.get("fp16", False)),
         patience=2,
     )
 
