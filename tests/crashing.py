@@ -715,6 +715,29 @@ raises(
     ),
 )
 raises(
+    "compiled_layer_of_other_width",
+    "wrong-input-width",
+    RuntimeError(
+        "RuntimeError when making fake tensor call\n  Explanation: Dynamo failed to run FX node "
+        "with fake tensors: call_function <built-in function linear>(*(FakeTensor(..., size=(8, 4)), "
+        "Parameter(FakeTensor(..., size=(2, 5)))), **{}): got RuntimeError('a and b must have same "
+        "reduction dim, but got [8, 4] X [5, 2].')\n  Hint: Your code may result in an error when "
+        "running in eager."
+    ),
+    "[8, 4] X [5, 2]",
+)
+raises(
+    "compiled_convolution_of_other_channels",
+    "wrong-input-width",
+    RuntimeError(
+        "Dynamo failed to run FX node with fake tensors: call_function <built-in method conv2d of "
+        "type object at 0x7f0da18cea40>(*(FakeTensor(..., size=(s33, 1, s69, s87))), **{}): got "
+        "RuntimeError('Given groups=1, weight of size [8, 3, 3, 3], expected input[s33, 1, s69, "
+        "s87] to have 3 channels, but got 1 channels instead')"
+    ),
+    "to have 3 channels",
+)
+raises(
     "parallel_with_unused_parameters",
     "parameters-unused-in-parallel",
     RuntimeError(

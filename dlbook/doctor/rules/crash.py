@@ -21,9 +21,14 @@ from dlbook.doctor.rules.rule import RULES, Rule, Sign, rule
 __all__ = ["CRASHES", "Crash", "Frame", "explains", "span_of"]
 
 DOCTOR, TORCH = str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)
-OURS = (DOCTOR, TORCH, "<frozen", "<string>")
+OURS = (DOCTOR, TORCH, "<frozen", "<string>", "<eval_with_key>")
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 ELSEWHERE = "Original Traceback (most recent call last):"  # in a worker, or on another device
+COMPILED = re.compile(  # what torch.compile makes of an exception
+    r"failed to run FX node .*?<built-in (?:function|method) (?P<operation>\w+).*"
+    r"got (?P<kind>\w+)\((?P<quote>['\"])(?P<told>.*?)(?P=quote)\)",
+    re.DOTALL,
+)
 DEEP = 100  # calls that are read at either end
 LONG = 300  # characters of a message that are shown
 
@@ -122,6 +127,9 @@ class Crash:
         if ELSEWHERE in message:
             kind, message, inside = _original(message)
             frames += inside
+        elif compiled := COMPILED.search(message):
+            kind, message = compiled["kind"], f"{compiled['told']} (in {compiled['operation']})"
+            frames += _places(str(error))
         found = cast("re.Match[str]", re.match("", ""))
         return cls(kind, message, tuple(frames), record, found)
 
@@ -297,6 +305,10 @@ def _original(message: str) -> tuple[str, str, list[Frame]]:
     lines = message.rstrip().splitlines()
     last = max(i for i, line in enumerate(lines) if line.startswith("  "))
     kind, _, told = "\n".join(lines[last + 1 :]).partition(": ")
-    places = re.findall(r'^  File "(.*)", line (\d+), in (\S+)', message, re.MULTILINE)
-    frames = [Frame(file, int(line), function, {}) for file, line, function in places]
-    return kind.rpartition(".")[2], told, frames
+    return kind.rpartition(".")[2], told, _places(message)
+
+
+def _places(text: str) -> list[Frame]:
+    """Read the calls out of a traceback that is text."""
+    places = re.findall(r'^ +File "(.*)", line (\d+), in (\S+)', text, re.MULTILINE)
+    return [Frame(file, int(line), function, {}) for file, line, function in places]

@@ -17,7 +17,7 @@ MATRICES = (
     r"a and b must have same reduction dim, but got \[(\d+), (\d+)\] X \[(\d+), (\d+)\]"
 )
 CHANNELS = (
-    r"weight of size \[[\d, ]+\], expected input\[([\d, ]+)\] to have (\d+) channels, "
+    r"weight of size \[[\d, ]+\], expected input\[([\w, ]+)\] to have (\d+) channels, "
     r"but got (\d+) channels"
 )
 
@@ -126,7 +126,8 @@ def wrong_input_width(crash: Crash) -> Sign | None:
     layer = crash.layer
     given = crash.tensor("input", "query")
     if layer is None or given is None:
-        return None if crash.found.re.pattern == MATRICES else Sign("")
+        own = crash.found.re.pattern == MATRICES and "(in linear)" not in crash.message
+        return None if own else Sign("")
     told = f"{crash.describe(layer)} was given {tuple(given.shape)}"
     name, axis = WIDTHS.get(type(layer).__name__.replace("Lazy", ""), ("", 0))
     expected = getattr(layer, name, None)
