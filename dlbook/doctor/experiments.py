@@ -105,7 +105,11 @@ class Comparison:
     @property
     def wins(self) -> bool:
         """Whether the cure clearly wins: see ``clearly_better``."""
-        return clearly_better(self.repaired, self.as_is, self.constant)
+        return self.better_than(self.repaired)
+
+    def better_than(self, repaired: float) -> bool:
+        """Tell whether the program as it is loses to a loss, given in its own units."""
+        return clearly_better(repaired, self.as_is, self.constant)
 
 
 def clearly_better(repaired: float, as_is: float, constant: float) -> bool:

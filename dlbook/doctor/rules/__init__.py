@@ -6,11 +6,45 @@ from collections.abc import Iterator
 
 from dlbook.doctor.findings import Finding
 from dlbook.doctor.record import Record
-from dlbook.doctor.rules import crashes, loop, losses, protocol, schedules
+from dlbook.doctor.rules import (
+    crashes,
+    data,
+    loop,
+    losses,
+    protocol,
+    rates,
+    schedules,
+    steps,
+    units,
+)
 from dlbook.doctor.rules.crash import CRASHES
 from dlbook.doctor.rules.rule import RULES, Rule
 
-__all__ = ["RULES", "Rule", "crashes", "diagnose", "loop", "losses", "protocol", "schedules"]
+__all__ = [
+    "RULES",
+    "Rule",
+    "crashes",
+    "data",
+    "diagnose",
+    "loop",
+    "losses",
+    "protocol",
+    "rates",
+    "scaling",
+    "schedules",
+    "steps",
+    "units",
+]
+
+# Told by trials that win in many faults of other kinds too: a lower or a higher rate helps where
+# inputs are unscaled, gradients fade or the loss is summed, and more units nearly everywhere. They
+# are asked last, the more specific first, and only until something is found.
+LAST = (
+    *("nan-gradient", "decay-out-of-scale", "clipping-out-of-scale", "eps-too-large"),
+    *("dropout-too-strong", "vanishing-gradients", "weights-too-large", "exploding-gradients"),
+    *("rate-too-high", "stopped-while-falling", "rate-too-low", "too-little-capacity"),
+    *("overfitting", "loss-not-finite"),
+)
 
 
 def diagnose(record: Record) -> Iterator[Finding]:
@@ -30,7 +64,10 @@ def diagnose(record: Record) -> Iterator[Finding]:
     first = next((finding for finding in explained if finding is not None), None)
     if first is not None:
         yield first
-    for code, rule in RULES.items():
+    told = first is not None
+    for code, rule in sorted(RULES.items(), key=_turn):
+        if code in LAST and told:
+            continue
         if rule is CRASHES.get(code) or (first is not None and first.code == code):
             continue
         try:
@@ -40,4 +77,10 @@ def diagnose(record: Record) -> Iterator[Finding]:
                 raise
             continue  # a device that failed cannot be read, nor a network that is half made
         if finding is not None:
+            told = told or finding.severity != "note"
             yield finding
+
+
+def _turn(item: tuple[str, Rule]) -> int:
+    """Return when a rule is asked: in the order of definition, those of ``LAST`` after all."""
+    return LAST.index(item[0]) + 1 if item[0] in LAST else 0
