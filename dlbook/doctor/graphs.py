@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ SHAPING = frozenset(
 # What losses save of their two sides and of how they are reduced.
 SAVED = ("dim", "reduction", "ignore_index", "p", "train", "training", "eps", "exponent")
 SIDES = ("self", "target", "weight", "pos_weight", "result")
+LOGARITHMS = frozenset({"Log", "Log10", "Log2", "Xlogy"})
 LOSSES = frozenset(
     {
         *("BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "HuberLoss", "MseLoss"),
@@ -45,7 +47,8 @@ class Node:
         What it was made from, as far as gradients flow there.
     saved : dict
         What it kept for the backward pass: ``dim``, ``reduction`` … , and for losses and softmax
-        their tensors (``self``, ``target``, ``result``), detached copies.
+        their tensors (``self``, ``target``, ``result``), detached copies; for logarithms ``least``,
+        the least number that they were taken of.
     parameter : Tensor or None
         The tensor that gradients are kept for.
     """
@@ -153,6 +156,10 @@ def _read(function: Any) -> Node:
     kind = function.name().rpartition("::")[2].partition("Backward")[0]
     metadata = getattr(function, "_input_metadata", None)
     shape = tuple(metadata[0].shape) if metadata else ()
+    if kind in LOGARITHMS:
+        of = _saved(function, ("other" if kind == "Xlogy" else "self",))
+        least = min((float(t.min()) for t in of.values() if t.numel()), default=math.nan)
+        return Node(kind, shape, saved={"least": least})
     names = SAVED + (SIDES if kind in LOSSES or "oftmax" in kind or kind == "Sigmoid" else ())
     return Node(kind, shape, saved=_saved(function, names))
 

@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from dlbook.doctor.findings import Finding
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules import (
+    classes,
     crashes,
+    cuts,
     data,
     loop,
     losses,
+    objectives,
+    outputs,
+    padding,
     protocol,
     rates,
     schedules,
     steps,
+    targets,
     units,
 )
 from dlbook.doctor.rules.crash import CRASHES
@@ -23,16 +29,22 @@ from dlbook.doctor.rules.rule import RULES, Rule
 __all__ = [
     "RULES",
     "Rule",
+    "classes",
     "crashes",
+    "cuts",
     "data",
     "diagnose",
     "loop",
     "losses",
+    "objectives",
+    "outputs",
+    "padding",
     "protocol",
     "rates",
     "scaling",
     "schedules",
     "steps",
+    "targets",
     "units",
 ]
 

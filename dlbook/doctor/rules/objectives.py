@@ -1,0 +1,242 @@
+"""Rules about what is made small: its sign, its scale, and the scales of its terms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from dlbook.doctor.experiments import (
+    STEPS,
+    Trial,
+    clearly_better,
+    compare,
+    constant_loss,
+    own_draws,
+    train,
+    trial_of,
+)
+from dlbook.doctor.outcomes import SHARE, outcome_of
+from dlbook.doctor.record import Record
+from dlbook.doctor.rules.rule import Sign, rule
+from dlbook.doctor.tape import Entry, Ref, Tape
+from dlbook.doctor.traces import Trace, meetings, meetings_of, traces_of
+
+__all__ = ["loss_of_the_wrong_sign", "loss_summed_not_averaged", "terms_out_of_scale"]
+
+PARTS = 5  # of a run, between which the loss is compared
+ADDING = ("add", "add_", "sub", "rsub", "__add__", "__radd__", "__iadd__", "__sub__", "__rsub__")
+SCALING = (*ADDING, "mul", "div", "neg", "__mul__", "__rmul__", "__truediv__", "true_divide")
+LITTLE = 0.01  # what the other terms count in the experiment
+
+
+@rule(
+    severity="error",
+    title="the loss has the wrong sign: what should grow is made small",
+    fix="- loss = log_p.mean()\n+ loss = -log_p.mean()",
+    born="loss_of_the_wrong_sign",
+    causes=(
+        *("exploding-gradients", "labels-unrelated-to-inputs", "loss-not-finite", "rate-too-high"),
+        *("logarithm-of-zero", "stopped-while-falling", "weights-too-large", "targets-unscaled"),
+        *("inputs-unscaled", "rate-too-low"),
+    ),
+)
+def loss_of_the_wrong_sign(record: Record) -> Sign | None:
+    """Find a loss that falls without end, and whose negative has an end.
+
+    A likelihood, a reward or a score is to be made large, and optimizers make small. Descent on it
+    makes the answers as wrong as it can, and nothing bounds it below.
+    """
+    if not _falls_below_zero(record.losses):
+        return None
+    turned = replace(record, tapes=[_turned(tape) for tape in record.tapes], cache={})
+    as_is, other = _course(record), _course(turned)
+    if as_is is None or other is None:
+        return None
+    without_end = not math.isfinite(as_is[2]) or as_is[1] - as_is[2] > (as_is[0] - as_is[1]) / 2
+    constant = constant_loss(turned)
+    with_end = other[1] - other[2] < (other[0] - other[1]) / 2
+    if not (without_end and with_end and other[2] < constant - SHARE * abs(constant)):
+        return None
+    first, last = record.losses[0], [v for v in record.losses if math.isfinite(v)][-1]
+    evidence = (
+        f"the loss went from {first:.3g} to {last:.3g} and fell on without end; in an experiment "
+        f"with the sign turned it came to rest at {other[2]:.3g}, where a constant answer has "
+        f"{constant:.3g}"
+    )
+    where = record.backwards[0].where if record.backwards else ""
+    return Sign(evidence, where)
+
+
+@rule(
+    severity="warning",
+    title="the loss is a sum over the batch, at a rate for a mean",
+    fix='- nn.MSELoss(reduction="sum")\n+ nn.MSELoss()',
+    born="sum_where_mean_was_meant",
+    causes=(
+        *("exploding-gradients", "loss-not-finite", "rate-too-high", "inputs-unscaled"),
+        *("weights-too-large", "targets-unscaled", "dead-units", "clipping-out-of-scale"),
+    ),
+)
+def loss_summed_not_averaged(record: Record) -> Sign | None:
+    """Find a sum in the loss that makes the steps too long.
+
+    The sum over a batch is as many times the mean as there are numbers in it, and so are its
+    gradients. A rate that suits a mean is then as many times too high.
+    """
+    summed = _numbers_summed(record)
+    if summed < 2 or outcome_of(record).healthy:
+        return None
+
+    def cure(trial: Trial) -> None:
+        trial.scale = trial.scale / summed
+
+    result = compare(record, cure)
+    if result is None or not result.wins:
+        return None
+    ended = f"{result.as_is:.3g}" if math.isfinite(result.as_is) else "no finite number"
+    evidence = (
+        f"the loss adds up {summed} numbers; in an experiment it ended at {ended} as it is, and at "
+        f"{result.repaired:.3g} with gradients of the mean"
+    )
+    return Sign(evidence, meetings(record)[0].call.where)
+
+
+@rule(
+    severity="warning",
+    title="one term of the loss outweighs another, which is not learned at all",
+    fix="bring both terms to the same scale: both as means, or both as sums over a record",
+    born="terms_out_of_scale",
+    causes=("inputs-ignored", "rate-too-low", "too-little-capacity", "vanishing-gradients"),
+)
+def terms_out_of_scale(record: Record) -> Sign | None:
+    """Find a term of the loss that is only learned without the others.
+
+    The terms of a sum share one network. What a term asks for is done in proportion to its
+    gradient; next to one whose numbers are much larger it is not heard.
+    """
+    traces = traces_of(record)
+    terms = _terms(traces[0]) if traces else []
+    if len(terms) < 2:
+        return None
+    for number, slot in enumerate(terms):
+        if not _compares(traces[0], slot):
+            continue
+        alone = replace(record, tapes=[replace(t, loss=slot) for t in record.tapes], cache={})
+        constant = constant_loss(alone)
+        ends = [t.values[slot].item() for t in traces_of(record, final=True) if slot in t.values]
+        if not ends or fmean(ends) < constant - SHARE * abs(constant):
+            continue  # the run has learned it
+        as_is, freed = (_term_after(record, slot, terms, others) for others in (1.0, LITTLE))
+        if as_is < constant - SHARE * abs(constant) or not clearly_better(freed, as_is, constant):
+            continue
+        evidence = (
+            f"term {number + 1} of {len(terms)} ended at {as_is:.3g}, where a constant answer has "
+            f"{constant:.3g}; in an experiment with the other terms at {LITTLE:.0%} it ended at "
+            f"{freed:.3g}"
+        )
+        where = record.backwards[0].where if record.backwards else ""
+        return Sign(evidence, where)
+    return None
+
+
+def _falls_below_zero(losses: list[float]) -> bool:
+    """Tell whether a loss is below 0 at last and still falls as fast as before."""
+    finite = [value for value in losses if math.isfinite(value)]
+    if len(finite) < 2 * PARTS or finite[-1] >= 0:
+        return False
+    size = len(finite) // PARTS
+    means = [fmean(finite[i * size : (i + 1) * size]) for i in range(PARTS)]
+    falls = [before - after for before, after in pairwise(means)]
+    return all(fall > 0 for fall in falls) and falls[-1] > fmean(falls) / 2
+
+
+def _turned(tape: Tape) -> Tape:
+    """Turn the sign of a tape's loss."""
+    if tape.loss is None:
+        return tape
+    slot = max(tape.shapes, default=0) + 1
+    entry = Entry("neg", torch.neg, (Ref(tape.loss),), {}, [slot], "")
+    return replace(tape, entries=[*tape.entries, entry], loss=slot)
+
+
+def _course(record: Record) -> tuple[float, float, float] | None:
+    """Return the loss of copies at first, after some steps, and after three times as many."""
+    found = []
+    for steps in (0, STEPS, 3 * STEPS):
+        trial = trial_of(record)
+        if trial is None:
+            return None
+        found.append(train(trial, steps=steps, seed=0)[1])
+    first, middle, last = found
+    return first, middle, last
+
+
+def _numbers_summed(record: Record) -> int:
+    """Count what a loss adds up over the batch; 1 where it takes a mean."""
+    for meeting in meetings(record)[:1]:
+        near = {call.number: path for call, path in meeting.trace.near_the_loss()}
+        path = near.get(meeting.call.number, ())
+        if {"mean", "div", "true_divide", "__truediv__"} & set(path):
+            return 1
+        reduction = meeting.call.kwargs.get("reduction", "mean")
+        kind = meeting.kind
+        if reduction == "sum" or ("sum" in path and (reduction == "none" or kind == "difference")):
+            return meeting.targets.numel()
+    return 1
+
+
+def _terms(trace: Trace) -> list[int]:
+    """Return the places on the tape of the numbers that the loss is the sum of."""
+    slots = {id(tensor): slot for slot, tensor in trace.values.items()}
+
+    def parts(tensor: Tensor) -> list[Tensor]:
+        call = trace.maker(tensor)
+        if call is None or call.name not in SCALING:
+            return [tensor]
+        below = [t for t in call.tensors if t.requires_grad and t.numel() == 1]
+        if len(below) > 1 and call.name in ADDING:
+            return [part for t in below for part in parts(t)]
+        within = parts(below[0]) if len(below) == 1 else []
+        return within if len(within) > 1 else [tensor]
+
+    found = [slots.get(id(part), -1) for part in parts(trace.loss)]
+    return found if -1 not in found else []
+
+
+def _compares(trace: Trace, slot: int) -> bool:
+    """Tell whether predictions and targets meet in a term."""
+    near = [call for call, _ in replace(trace, loss=trace.values[slot]).near_the_loss()]
+    met = {meeting.call.number for meeting in meetings_of(trace)}
+    return any(call.number in met for call in near)
+
+
+def _term_after(record: Record, slot: int, terms: list[int], others: float) -> float:
+    """Return a term's mean after training in which the other terms count as much as asked."""
+    trial = trial_of(record)
+    if trial is None:
+        return math.nan
+    originals = trial.tapes
+    trial.tapes = [_weighed(tape, slot, terms, others) for tape in originals]
+    train(trial, steps=2 * STEPS, seed=0)
+    try:
+        with own_draws(0), torch.no_grad():
+            return fmean(float(trial.loss(replace(tape, loss=slot))) for tape in originals)
+    except (RuntimeError, TypeError, ValueError, KeyError):
+        return math.nan
+
+
+def _weighed(tape: Tape, slot: int, terms: list[int], others: float) -> Tape:
+    """Make the sum of the terms the loss of a tape, with a weight on all but one."""
+
+    def total(*values: Tensor) -> Tensor:
+        weights = [1.0 if term == slot else others for term in terms]
+        return torch.stack([w * v.sum() for w, v in zip(weights, values, strict=True)]).sum()
+
+    place = max(tape.shapes, default=0) + 1
+    entry = Entry("sum", total, tuple(Ref(term) for term in terms), {}, [place], "")
+    return replace(tape, entries=[*tape.entries, entry], loss=place)
