@@ -222,6 +222,22 @@ def test_a_run_goes_on_on_another_device(
     assert_same_run((found[0].to(CUDA), found[1]), (model, history), 1e-10)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.Adagrad, torch.optim.Adam])
+def test_what_an_optimizer_keeps_goes_where_the_network_goes(kind: type[torch.optim.Adam]) -> None:
+    """Adagrad keeps sums from the start, Adam since it has learned on the CPU."""
+    X, y = examples(16, (20,), torch.float64)
+    parameters = []
+    for device in (CUDA, CPU):
+        model = NETWORKS["MLP"][0](seeded()).double()
+        optimizer = kind(model.parameters(), lr=0.01)
+        for where in (CPU, device):
+            loss = nn.CrossEntropyLoss()
+            fit(model, loss, optimizer, [(X, y)], epochs=3, device=where, progress=False)
+        parameters.append([p.detach() for p in model.parameters()])
+    for there, here in zip(*parameters, strict=True):
+        assert_close(there, here, 1e-10)
+
+
 def test_a_run_with_dropout_goes_on_with_the_gpus_generator(tmp_path: Path) -> None:
     torch.manual_seed(0)
     whole, _ = train(CUDA, dropout=True)

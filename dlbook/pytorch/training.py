@@ -153,6 +153,7 @@ def fit(
     precision = Precision(amp, best_device(device))
     model.to(precision.device)
     loss.to(precision.device)
+    _follow(optimizer)
     if validation is not None:
         try_out(model, loss, precision, validation)  # it is refused now, not after an epoch
     run = Run(
@@ -253,6 +254,16 @@ def _groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
 def _by_epoch(schedule: LRScheduler | None) -> TypeGuard[ReduceLROnPlateau]:
     """Tell whether a schedule waits for the loss of an epoch."""
     return isinstance(schedule, ReduceLROnPlateau)
+
+
+def _follow(optimizer: torch.optim.Optimizer) -> None:
+    """Bring what an optimizer keeps, as Adagrad does from the start, to where its parameters are."""
+    if any(
+        isinstance(part, torch.Tensor) and part.ndim and part.device != p.device
+        for p, kept in optimizer.state.items()
+        for part in kept.values()
+    ):
+        optimizer.load_state_dict(optimizer.state_dict())
 
 
 def _named(part: str, measured: dict[str, float]) -> dict[str, float]:
