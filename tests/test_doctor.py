@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlbook.doctor import DiagnosedError, Finding, Report, catalog, explain, watch
-from dlbook.doctor.discovery import diagnose_script, watch_everything
+from dlbook.doctor.discovery import watch_everything
 from dlbook.doctor.rules import RULES
+from dlbook.doctor.running import diagnose_script
 from dlbook.pitfalls import healthy_names, load_pitfall, pitfall_names
 from tests.watched import watched
 

@@ -14,10 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from dlbook.doctor.discovery import diagnose_script, watch_everything
+from dlbook.doctor.discovery import watch_everything
 from dlbook.doctor.findings import Report
 from dlbook.doctor.rules import RULES
 from dlbook.doctor.rules.crash import CRASHES
+from dlbook.doctor.running import diagnose_script
 from dlbook.pitfalls import load_pitfall, pitfall_names
 from tests.crashing import PROGRAMS, X, network
 from tests.watched import watched

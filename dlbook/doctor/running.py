@@ -13,10 +13,38 @@ from types import ModuleType
 from typing import Any, cast
 
 from dlbook.doctor.discovery import watch_everything
+from dlbook.doctor.findings import Report
 
-__all__ = ["run_watched", "show_ending"]
+__all__ = ["diagnose_script", "run_watched", "show_ending"]
 
 MAIN = ("__main__", "__mp_main__")  # the second name is that by which worker processes know it
+
+
+def diagnose_script(
+    path: str | Path, arguments: Sequence[str] = (), *, ignore: Collection[str] = ()
+) -> Report:
+    """Run a program as it stands, and say what is wrong with it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The program.
+    arguments : sequence of str, optional
+        What it finds in ``sys.argv`` behind its name.
+    ignore : collection of str, optional
+        Codes of findings that are not to be reported.
+
+    Returns
+    -------
+    Report
+        The findings, also where the program raised.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such program.
+    """
+    return run_watched(path, arguments, ignore=ignore).report()
 
 
 def run_watched(

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from dlbook.doctor.habits import Dropped, conversion_dropped
 from dlbook.doctor.lines import line_of_reader
 
-__all__ = ["Entry", "Recorder", "Ref", "Tape"]
+__all__ = ["Entry", "Recorder", "Ref", "Tape", "is_transformed"]
 
 LARGEST = 20_000_000  # numbers in one tensor that is kept
 LONGEST = 2_000  # entries of one tape
@@ -249,7 +249,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """Call the function, and note it if what it was given came out of a network."""
         kwargs = kwargs or {}
-        if torch.compiler.is_compiling() or self.depth:
+        if torch.compiler.is_compiling() or self.depth or is_transformed():
             return func(*args, **kwargs)
         noted = self._before(func, args, kwargs)
         result = func(*args, **kwargs)
@@ -370,6 +370,17 @@ class Recorder(TorchFunctionMode):
         else:
             self.tape.given[slot] = tensor.detach().clone()
         return Ref(slot)
+
+
+def is_transformed() -> bool:
+    """Tell whether tensors stand for others: within ``vmap`` or ``grad``, or while traced.
+
+    Returns
+    -------
+    bool
+        True where nothing may be copied or read, since it would end up in the result.
+    """
+    return torch._C._get_tracing_state() is not None or torch._C._are_functorch_transforms_active()
 
 
 def _tensors(tree: Any) -> list[Tensor]:

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
@@ -23,9 +24,9 @@ from dlbook.doctor.lines import line_of_reader
 from dlbook.doctor.record import Backward, Break, Call, Mark, ParameterFacts, Record, StepFacts
 from dlbook.doctor.rules import diagnose
 from dlbook.doctor.surroundings import look_around
-from dlbook.doctor.tape import Recorder
+from dlbook.doctor.tape import Recorder, is_transformed
 
-__all__ = ["Watcher", "watch"]
+__all__ = ["Watcher", "plain", "watch"]
 
 FIRST = 5  # rounds of a loop that are looked at closely; after them, one in `every`
 FEW = 100  # graphs that are marked
@@ -56,10 +57,22 @@ class Watcher:
         self._undo = ExitStack()
         self._recorder = Recorder(self.record.habits.dropped)
         self._recording = self._evaluates = False
-        self._called: dict[str, tuple[Any, Any]] = {}
+        self._names: dict[int, str] = {}  # of the networks, by their ids
+        self._running: list[str] = []  # networks that compute
+        self._hooked: set[int] = set()  # ids of parameters
+        self._stepping = False
+        self._entered = 0
 
     def __enter__(self) -> Self:
-        """Begin to watch."""
+        """Begin to watch; within itself a watcher is one watcher."""
+        self._entered += 1
+        if self._entered > 1:
+            return self
+        for name, model in self.record.models.items():
+            self._add_parameters(name, model)
+        for optimizer in self.record.optimizers:
+            self._watch_steps(optimizer)
+        self._replace(nn.Module, "__call__", self._watched_call)
         self._replace(torch.autograd, "backward", self._watched_backward)
         look_around(self.record.around, self._replace)
         observe(self.record.habits, self._replace)
@@ -73,9 +86,13 @@ class Watcher:
         traceback: TracebackType | None,
     ) -> None:
         """Take all hooks away; what the loop raised goes on its way."""
+        self._entered -= 1
+        if self._entered:
+            return
         self.record.error = error
         self._stop_recording()
         self._undo.close()
+        self._hooked.clear()
 
     def report(self) -> Report:
         """Say what is known by now.
@@ -103,25 +120,25 @@ class Watcher:
         model : nn.Module
             The network.
         """
+        model = plain(model)
+        self._names[id(model)] = name
         self.record.models[name] = model
         with self._recorder.resting():
             self.record.initial[name] = _state(model)
-        self._attach(
-            model.register_forward_pre_hook(
-                self._forward_hook(name), prepend=True, with_kwargs=True
-            )
-        )
-        self._attach(model.register_forward_hook(self._forwarded_hook(name)))
-        self._add_parameters(name, model)
+        if self._entered:
+            self._add_parameters(name, model)
 
     def _add_parameters(self, name: str, model: nn.Module) -> None:
         """Watch those parameters of a network that are not watched yet."""
         for own_name, p in model.named_parameters():
-            if id(p) in self.record.parameters or is_lazy(p):
+            if is_lazy(p) or not isinstance(
+                p, nn.Parameter
+            ):  # stands in for one in functional_call
                 continue
             facts = ParameterFacts(f"{name}.{own_name}".lstrip("."), p)
-            self.record.parameters[id(p)] = facts
-            if p.requires_grad:
+            facts = self.record.parameters.setdefault(id(p), facts)
+            if p.requires_grad and id(p) not in self._hooked:
+                self._hooked.add(id(p))
                 self._attach(p.register_hook(self._arrival_hook(facts)))  # type: ignore[no-untyped-call]
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
@@ -136,6 +153,10 @@ class Watcher:
         self.record.settings.append(
             [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
         )
+        if self._entered:
+            self._watch_steps(optimizer)
+
+    def _watch_steps(self, optimizer: Optimizer) -> None:
         self._attach(optimizer.register_step_pre_hook(self._before_step))
         self._attach(optimizer.register_step_post_hook(self._after_step))
 
@@ -160,46 +181,79 @@ class Watcher:
             self._keep_evaluation()
             self._recording = False
 
-    def _forward_hook(self, name: str) -> Callable[..., None]:
-        def before_forward(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if self.paused or torch.compiler.is_compiling():
-                return
-            self.record.event("forward")
-            with_gradients = torch.is_grad_enabled()
-            key = (name, model.training, with_gradients)
-            call = self.record.forwards.setdefault(key, Call(where=line_of_reader()))
-            call.count += 1
-            if model.training and with_gradients:
-                unused = self.record.unused.setdefault(name, Call(where=line_of_reader()))
-                unused.count += 1
-            if with_gradients and name not in self.record.modes:
-                self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
-            outermost = not self._recorder.depth
-            if outermost:
-                evaluates = not (with_gradients and model.training)
-                self._begin_tape(evaluates, follows=self._recorder.follows((args, kwargs)))
-            if self._recording:
-                self._recorder.depth += 1
-                if outermost:
-                    self._called[name] = self._recorder.spec(args), self._recorder.spec(kwargs)
+    def _watched_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Watch the calls of networks; nothing is hung on them that a copy or a file would keep."""
 
-        return before_forward
+        @wraps(original)
+        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if torch.compiler.is_compiling():  # first of all: a compiler reads no further
+                return original(module, *args, **kwargs)
+            name = None if self.paused or is_transformed() else self._name_of(module)
+            if name is None or name in self._running:
+                return original(module, *args, **kwargs)
+            return self._watched_pass(name, module, original, args, kwargs)
 
-    def _forwarded_hook(self, name: str) -> Callable[..., None]:
-        def after_forward(model: nn.Module, _args: tuple[Any, ...], result: Any) -> None:
-            if self.paused or torch.compiler.is_compiling():
-                return
-            if torch.is_grad_enabled() and not model.training:
-                self.record.habits.output(result)
-            if not self._recorder.depth:
-                return
-            self._recorder.depth -= 1
-            if not self._recorder.depth:
-                with self._recorder.resting():
-                    args, kwargs = self._called.pop(name, ((), {}))
-                    self._recorder.network(name, args, kwargs, result, line_of_reader())
+        return call
 
-        return after_forward
+    def _watched_pass(
+        self,
+        name: str,
+        model: nn.Module,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Let a network compute, and note it."""
+        again = torch._C._current_graph_task_id() != -1  # a backward pass is under way
+        if again:
+            self._computed_again(name, model)
+        else:
+            self._note_forward(name, model, args)
+        outermost = not self._recorder.depth
+        if outermost and not again:
+            evaluates = not (torch.is_grad_enabled() and model.training)
+            self._begin_tape(evaluates, follows=self._recorder.follows((args, kwargs)))
+        self._running.append(name)
+        try:
+            with self._recorder.resting():
+                given = None
+                if outermost and self._recording:
+                    given = self._recorder.spec(args), self._recorder.spec(kwargs)
+                result = original(model, *args, **kwargs)
+                if given is not None:
+                    self._recorder.network(name, *given, result, line_of_reader())
+        finally:
+            self._running.remove(name)
+        if torch.is_grad_enabled() and not model.training:
+            self.record.habits.output(result)
+        return result
+
+    def _note_forward(self, name: str, model: nn.Module, args: tuple[Any, ...]) -> None:
+        self.record.event("forward")
+        with_gradients = torch.is_grad_enabled()
+        key = (name, model.training, with_gradients)
+        call = self.record.forwards.setdefault(key, Call(where=line_of_reader()))
+        call.count += 1
+        if model.training and with_gradients:
+            unused = self.record.unused.setdefault(name, Call(where=line_of_reader()))
+            unused.count += 1
+        if with_gradients and name not in self.record.modes:
+            self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
+
+    def _computed_again(self, name: str, model: nn.Module) -> None:
+        """Note that a pass without gradients was one that checkpointing repeats with them."""
+        first = self.record.forwards.get((name, model.training, False))
+        if first is None or not torch.is_grad_enabled():
+            return
+        key = (name, model.training, True)
+        self.record.forwards.setdefault(key, Call(where=first.where)).count += 1
+        first.count -= 1
+        if not first.count:
+            del self.record.forwards[name, model.training, False]
+
+    def _name_of(self, module: nn.Module) -> str | None:
+        """Return the name of the network that is called; None if it is none that is watched."""
+        return self._names.get(id(plain(module)))
 
     def _begin_tape(self, evaluates: bool, *, follows: bool) -> None:
         """Keep the tape of an evaluation; take the recorder away once there are enough.
@@ -242,7 +296,8 @@ class Watcher:
         if self.paused:
             return
         self.record.event("step")
-        self._recorder.depth += 1
+        self._recorder.depth += not self._stepping  # the step before may have raised
+        self._stepping = True
         number = self.record.counts["step"]
         if not self.record.step_line:
             self.record.step_line = line_of_reader()
@@ -295,7 +350,8 @@ class Watcher:
                 not torch.equal(p, before) for p, before in self._looked_at.items()
             )
             self._looked_at = {}
-        self._recorder.depth -= 1
+        self._recorder.depth -= self._stepping
+        self._stepping = False
         if not self._recorder.finished:
             self._recorder.begin()
 
@@ -423,10 +479,11 @@ class watch(Watcher):  # noqa: N801  # read as the statement that it makes: with
 
     def __enter__(self) -> Self:
         """Begin to watch."""
-        for name, model in self.models.items():
-            self.add_model(name, model)
-        for optimizer in self.optimizers:
-            self.add_optimizer(optimizer)
+        if not self.record.models:
+            for name, model in self.models.items():
+                self.add_model(name, model)
+            for optimizer in self.optimizers:
+                self.add_optimizer(optimizer)
         return super().__enter__()
 
 
@@ -444,6 +501,28 @@ def _rate(optimizer: Optimizer) -> float:
     return max(float(group.get("lr", 0)) for group in optimizer.param_groups)
 
 
+def plain(model: nn.Module) -> nn.Module:
+    """Return the network itself, where what is called only compiles or distributes it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        What is called.
+
+    Returns
+    -------
+    nn.Module
+        The network within.
+    """
+    while True:
+        if "_orig_mod" in model._modules:  # torch.compile
+            model = cast("nn.Module", model._modules["_orig_mod"])
+        elif isinstance(model, (DataParallel, DistributedDataParallel)):
+            model = model.module
+        else:
+            return model
+
+
 def _held(optimizer: Optimizer) -> Iterator[Tensor]:
     for group in optimizer.param_groups:
         yield from group["params"]
@@ -452,6 +531,8 @@ def _held(optimizer: Optimizer) -> Iterator[Tensor]:
 def _norm(tensor: Tensor) -> float:
     if tensor.is_sparse:
         tensor = tensor.coalesce().values()
+    if tensor.is_complex():
+        tensor = tensor.abs()
     return float(tensor.float().norm())
 
 

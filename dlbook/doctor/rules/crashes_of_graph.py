@@ -64,13 +64,13 @@ def forward_without_gradients(crash: Crash) -> Sign | None:
     if "Inference" in crash.message:
         return Sign("")
     forwards = crash.record.forwards
+    for source, where in _made_by(crash):
+        if SWITCHED_OFF.search(source):
+            return Sign(f"the loss is made under {source!r}", where)
     if forwards and not any(with_gradients for _, _, with_gradients in forwards):
         count = sum(call.count for call in forwards.values())
         first = next(iter(forwards.values()))
         return Sign(f"{count} forward passes at {first.where}, all of them without gradients")
-    for source, where in _made_by(crash):
-        if SWITCHED_OFF.search(source):
-            return Sign(f"the loss is made under {source!r}", where)
     if not torch.is_grad_enabled():
         return Sign("gradients are switched off: set_grad_enabled(False) was left so")
     return None
