@@ -329,18 +329,23 @@ def _least_constant(tapes: list[Tape]) -> float:
 
         return tape.play({name: stand_in(name) for name in calls})
 
-    optimizer = torch.optim.Adam(constants.values(), lr=0.1)
-    least = math.inf
+    optimizer = torch.optim.LBFGS(
+        list(constants.values()), max_iter=CONSTANT_STEPS, line_search_fn="strong_wolfe"
+    )
+
+    def total() -> Tensor:
+        optimizer.zero_grad()
+        mean = torch.stack([loss_of(tape) for tape in tapes]).mean()
+        mean.backward()  # type: ignore[no-untyped-call]
+        return mean.detach()
+
     try:
-        for _ in range(CONSTANT_STEPS):
-            total = torch.stack([loss_of(tape) for tape in tapes]).mean()
-            least = min(least, float(total.detach()))
-            optimizer.zero_grad()
-            total.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+        first = float(optimizer.step(total))  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            last = float(torch.stack([loss_of(tape) for tape in tapes]).mean())
     except (RuntimeError, TypeError, ValueError, KeyError):
         return math.nan
-    return least
+    return min(first, last) if math.isfinite(last) else first
 
 
 @contextmanager

@@ -70,11 +70,18 @@ class Habits:
         Conversions whose result nobody took.
     passes : list of Pass
         The passes over loaders that draw their order.
+    changed : list of str
+        Each time a network was given the same part of a larger tensor again, with other values:
+        the reader's line.
+    unchanged : int
+        How often it was given such a part with the same values.
     kept : tuple
         Of the passes in evaluation mode with gradients since the last backward pass: how many
         graphs were alive, how many there had been, and the line; at their most.
     """
 
+    changed: list[str] = field(default_factory=list)
+    unchanged: int = 0
     groups: list[int] = field(default_factory=list)
     cleared: list[tuple[int, str]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -84,6 +91,7 @@ class Habits:
     passes: list[Pass] = field(default_factory=list)
     kept: tuple[int, int, str] = (0, 0, "")
     paused: bool = False
+    _parts: dict[tuple[Any, ...], tuple[Any, tuple[float, ...]]] = field(default_factory=dict)
     _pending: int = 0
     _marks: list[weakref.ref[Mark]] = field(default_factory=list)
     _seed: tuple[int, str, Tensor] | None = None
@@ -117,6 +125,21 @@ class Habits:
     def restored(self) -> None:
         """Note that a state was put back: draws made after a seed were for themselves."""
         self._seed = None
+
+    def input(self, args: Any) -> None:
+        """Note whether parts of larger tensors have the values that they had before."""
+        for x in tree_flatten(args)[0]:
+            if not isinstance(x, Tensor) or x._base is None or x._base.numel() <= x.numel():
+                continue
+            key = x.data_ptr(), tuple(x.shape), tuple(x.stride())
+            now = _in_short(x)
+            of, before = self._parts.get(key, (None, ()))
+            if of is not None and of() is x._base:
+                self.unchanged += before == now
+                if before != now and len(self.changed) < MOST:
+                    self.changed.append(line_of_reader())
+            if len(self._parts) < MOST or key in self._parts:
+                self._parts[key] = weakref.ref(x._base), now
 
     def output(self, result: Any) -> None:
         """Note what a network gave out in evaluation mode with gradients."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -119,6 +119,10 @@ class Tape:
     def tensors(self, entry: Entry) -> list[Tensor]:
         """Return the tensors from elsewhere that an entry was given, in order."""
         return [self.given[slot] for slot in entry.refs if slot in self.given]
+
+    def with_given(self, given: dict[int, Tensor]) -> Tape:
+        """Return the same pass with other tensors from elsewhere."""
+        return replace(self, given=given)
 
     def play(
         self,

@@ -31,6 +31,7 @@ __all__ = ["Watcher", "plain", "watch"]
 FIRST = 5  # rounds of a loop that are looked at closely; after them, one in `every`
 FEW = 100  # graphs that are marked
 TAPES = 40  # passes to a loss that are kept, and as many without one
+PARTS = 200  # passes whose inputs' memory is looked at
 CALLS = 50_000  # functions that are noted before the recorder is taken away
 COPIED = 20_000_000  # numbers in a network whose first state is kept
 
@@ -90,6 +91,8 @@ class Watcher:
         if self._entered:
             return
         self.record.error = error
+        if self._recorder.tape.networks and len(self.record.evaluations) < TAPES:
+            self.record.evaluations.append(self._recorder.tape)
         self._stop_recording()
         self._undo.close()
         self._hooked.clear()
@@ -239,6 +242,8 @@ class Watcher:
             unused.count += 1
         if with_gradients and name not in self.record.modes:
             self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
+        if model.training and with_gradients and self._looks_at_parts():
+            self.record.habits.input(args)
 
     def _computed_again(self, name: str, model: nn.Module) -> None:
         """Note that a pass without gradients was one that checkpointing repeats with them."""
@@ -425,6 +430,10 @@ class Watcher:
         """Yield what is known of the parameters that an optimizer holds."""
         known = self.record.parameters
         return (known[id(p)] for p in _held(optimizer) if id(p) in known)
+
+    def _looks_at_parts(self) -> bool:
+        """Tell whether the memory of the inputs is looked at: in the first passes of a run."""
+        return self.record.counts["forward"] <= PARTS
 
     def _looks(self, number: int) -> bool:
         return number <= FIRST or number % self.every == 0

@@ -18,6 +18,7 @@ from dlbook.doctor.rules import (
     padding,
     protocol,
     rates,
+    scaling,
     schedules,
     steps,
     targets,
