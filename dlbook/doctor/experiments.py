@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import Optimizer
 
 from dlbook.doctor.record import Record
@@ -51,8 +51,8 @@ class Trial:
         The copy of each parameter, by the id of the original.
     outputs : callable or None
         Applied to what a network gives out, if a cure sets it: takes name and result.
-    clip : float or None
-        The norm to which gradients are limited before each step.
+    clip, clip_number : float or None
+        The norm to which gradients are limited before each step, and their single numbers.
     scale : float
         What each loss is multiplied by before its gradients are added up.
     rates : sequence of float
@@ -65,6 +65,7 @@ class Trial:
     parameters: dict[int, Tensor]
     outputs: Callable[[str, Any], Any] | None = None
     clip: float | None = None
+    clip_number: float | None = None
     scale: float = 1.0
     rates: Sequence[float] = ()
 
@@ -228,7 +229,9 @@ def trial_of(record: Record) -> Trial | None:
         group.update(settings)
     _set_rates(optimizer, record)
     copies = {key: memo[key] for key in record.parameters if key in memo}
-    return Trial(models, optimizer, tapes, copies, clip=_limit_of(record))
+    trial = Trial(models, optimizer, tapes, copies, clip=_limit_of(record, single=False))
+    trial.clip_number = _limit_of(record, single=True)
+    return trial
 
 
 def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:
@@ -262,6 +265,8 @@ def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:
                     (trial.scale * loss).backward()  # type: ignore[no-untyped-call]
                 if trial.clip is not None:
                     clip_grad_norm_(_trained(trial), trial.clip)
+                if trial.clip_number is not None:
+                    clip_grad_value_(_trained(trial), trial.clip_number)
                 _set_rate(trial, made)
                 trial.optimizer.step()
                 made += 1
@@ -376,10 +381,10 @@ def _trained(trial: Trial) -> list[Tensor]:
     return [p for group in trial.optimizer.param_groups for p in group["params"]]
 
 
-def _limit_of(record: Record) -> float | None:
-    """Return the norm to which the run limited its gradients before each step."""
+def _limit_of(record: Record, *, single: bool) -> float | None:
+    """Return to what the run limited its gradients before each step: a norm, or single numbers."""
     clips = [event.facts for event in record.around.of_kind("clip")]
-    limits = {clip["limit"] for clip in clips if clip["fresh"] and not math.isnan(clip["norm"])}
+    limits = {clip["limit"] for clip in clips if clip["fresh"] and clip["single"] is single}
     return limits.pop() if len(limits) == 1 else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,9 +40,10 @@ class Event:
         For ``seed``: ``seed``. ``optimizer``: ``name``, ``parameters``, ``held`` (their ids),
         ``settings`` (its defaults), ``backwards`` (how many backward passes there had been).
         ``schedule`` and ``schedule step``: ``name``, ``schedule`` (a number of its own). ``clip``:
-        ``limit``, ``norm`` (nan where single numbers are limited), ``fresh`` (whether a gradient
-        had arrived since the step before). ``load``: ``own`` (whether the tensors loaded are the
-        network's own). ``loader`` and ``end``: ``loader``, a key of ``Surroundings.loaders``.
+        ``limit``, ``norm``, ``single`` (whether single numbers are limited; ``norm`` is then the
+        largest), ``fresh`` (whether a gradient had arrived since the step before). ``load``:
+        ``own`` (whether the tensors loaded are the network's own). ``loader`` and ``end``:
+        ``loader``, a key of ``Surroundings.loaders``.
     """
 
     kind: str
@@ -201,12 +201,15 @@ def look_around(around: Surroundings, replace: Replace) -> None:
     ) -> None:
         del parameters  # a name of PyTorch's, by which it may be given
         fresh = around.backwards > around.used
-        around.add("clip", limit=float(max_norm), norm=float(total_norm), fresh=fresh)
+        limit, norm = float(max_norm), float(total_norm)
+        around.add("clip", limit=limit, norm=norm, single=False, fresh=fresh)
 
     def clips_numbers(parameters: Any, clip_value: float, *_args: Any, **_kwargs: Any) -> None:
-        del parameters
+        given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        gradients = [p.grad for p in given if p.grad is not None]
+        largest = max((float(g.abs().max()) for g in gradients if g.numel()), default=0.0)
         fresh = around.backwards > around.used
-        around.add("clip", limit=float(clip_value), norm=math.nan, fresh=fresh)
+        around.add("clip", limit=float(clip_value), norm=largest, single=True, fresh=fresh)
 
     def loaded(model: nn.Module, state: Any, *_args: Any, **_kwargs: Any) -> None:
         own = {tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers())}

@@ -13,9 +13,12 @@ from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 
 __all__ = [
+    "HIGHER",
+    "LOWER",
     "clipping_out_of_scale",
     "decay_out_of_scale",
     "eps_too_large",
+    "first_that_wins",
     "rate_too_high",
     "rate_too_low",
     "stopped_while_falling",
@@ -78,7 +81,10 @@ def clipping_out_of_scale(record: Record) -> Sign | None:
         return None
 
     def without(trial: Trial) -> None:
-        trial.clip = usual
+        if trial.clip is not None:
+            trial.clip = usual
+        else:
+            trial.clip_number = usual
 
     found = race(record, "clipped less", without)
     if found is None or not found.wins:
@@ -87,7 +93,8 @@ def clipping_out_of_scale(record: Record) -> Sign | None:
         f"the limit is {limit:g}, and the norm of the gradient {usual:.2g} in the median step; "
         f"{found.told(f'with a limit of {usual:.2g}')}"
     )
-    fix = f"- clip_grad_norm_(parameters, {limit:g})\n+ clip_grad_norm_(parameters, {usual:.1g})"
+    name = "clip_grad_value_" if clips[0].facts["single"] else "clip_grad_norm_"
+    fix = f"- {name}(parameters, {limit:g})\n+ {name}(parameters, {usual:.1g})"
     return Sign(evidence, clips[0].where, fix)
 
 
@@ -167,7 +174,7 @@ def stopped_while_falling(record: Record) -> Sign | None:
         return None
     if outcome.last < outcome.constant - HALF * (outcome.constant - later):
         return None
-    best = _first_that_wins(record, HIGHER)
+    best = first_that_wins(record, HIGHER)
     if best is not None and clearly_better(best[1].loss, later, outcome.constant):
         return None
     evidence = (
@@ -197,7 +204,7 @@ def rate_too_low(record: Record) -> Sign | None:
 
 
 def _better_rate(record: Record, factors: tuple[float, ...]) -> Sign | None:
-    rate, best = rate_of(record), _first_that_wins(record, factors)
+    rate, best = rate_of(record), first_that_wins(record, factors)
     if best is None:
         return None
     factor, found = best
@@ -206,8 +213,21 @@ def _better_rate(record: Record, factors: tuple[float, ...]) -> Sign | None:
     return Sign(evidence, line_of_optimizer(record), fix)
 
 
-def _first_that_wins(record: Record, factors: tuple[float, ...]) -> tuple[float, Race] | None:
-    """Return of some rates, as multiples of the run's, the first with which a trial wins."""
+def first_that_wins(record: Record, factors: tuple[float, ...]) -> tuple[float, Race] | None:
+    """Return of some rates the first with which a trial wins.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+    factors : tuple of float
+        The rates, as multiples of the run's.
+
+    Returns
+    -------
+    tuple of float and Race, or None
+        The factor, and how it went.
+    """
     for factor in factors:
         found = race(record, f"rate {factor}", _with_rate(factor))
         if found is None or (factor > 1 and not math.isfinite(found.loss)):

@@ -54,6 +54,8 @@ def matrices(record: Record) -> Iterator[Matrix]:
                 facts = record.parameters.get(id(p))
                 if facts is None or before is None or p.dim() < 2 or not p.requires_grad:
                     continue
+                if before.shape != p.shape:  # the layer was replaced
+                    continue
                 if facts.arrivals < ENOUGH or id(p) not in record.in_optimizers:
                     continue
                 across = isinstance(module, nn.modules.conv._ConvTransposeNd)
