@@ -214,6 +214,8 @@ class Record:
         What the loop did over and over.
     cache : dict
         What experiments found out, so that none is made twice.
+    logged : list of tuple of int and dict of str to float
+        Measures of the reader's own, each with the number of steps before it.
     error : BaseException or None
         What ended the loop.
     """
@@ -240,6 +242,7 @@ class Record:
     around: Surroundings = field(default_factory=Surroundings)
     habits: Habits = field(default_factory=Habits)
     cache: dict[str, Any] = field(default_factory=dict)
+    logged: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     error: BaseException | None = None
 
     def event(self, kind: str) -> None:

@@ -9,7 +9,7 @@ from importlib.abc import FileLoader
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, cast
 
 from dlbook.doctor.discovery import watch_everything
@@ -114,7 +114,20 @@ def show_ending(error: BaseException | None) -> None:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_globals.get("__name__") != "__main__":
             trace = trace.tb_next
+        trace = _without_doctor(trace)
         sys.excepthook(type(error), error.with_traceback(trace), trace)
+
+
+def _without_doctor(trace: TracebackType | None) -> TracebackType | None:
+    """Leave out the doctor's own calls, which stand between those of the program."""
+    calls = []
+    while trace is not None:
+        calls.append(trace)
+        trace = trace.tb_next
+    for call in reversed(calls):
+        if Path(call.tb_frame.f_code.co_filename).parent != Path(__file__).parent:
+            trace = TracebackType(trace, call.tb_frame, call.tb_lasti, call.tb_lineno)
+    return trace
 
 
 def _file(path: Path) -> tuple[ModuleType, Callable[[], Any]]:

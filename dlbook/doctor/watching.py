@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import wraps
 from itertools import islice
+from numbers import Real
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -112,6 +113,23 @@ class Watcher:
             self.paused = self.record.around.paused = self.record.habits.paused = False
         steps = self.record.counts["step"]
         return Report.of(found, seen=f"{steps} step{'s' * (steps != 1)}")
+
+    def log(self, **values: float) -> None:
+        """Note measures of one's own, such as a validation accuracy; they belong to the last step.
+
+        Parameters
+        ----------
+        **values : float
+            Numbers by their names: ``w.log(val_accuracy=0.93)``. Tensors of one number are numbers.
+
+        Raises
+        ------
+        TypeError
+            If a value is no number; the message names it. Nothing is noted then.
+        """
+        with self._recorder.resting():
+            read = {name: _number(name, value) for name, value in values.items()}
+        self.record.logged.append((self.record.counts["step"], read))
 
     def add_model(self, name: str, model: nn.Module) -> None:
         """Watch one more network.
@@ -530,6 +548,17 @@ def plain(model: nn.Module) -> nn.Module:
             model = model.module
         else:
             return model
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
+        value = value.item()
+    if not isinstance(value, Real) or isinstance(value, bool):
+        shown = (
+            f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        )
+        raise TypeError(f"expected a number for {name}, got {shown}")
+    return float(value)
 
 
 def _held(optimizer: Optimizer) -> Iterator[Tensor]:
