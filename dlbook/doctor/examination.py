@@ -95,7 +95,7 @@ def examine(
         loaders["val_loader"] = val_loader
     _check(model, loss_fn, optimizer, loaders, ignore, budget_seconds)
     start = monotonic()
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False):  # gradients are on, whatever stands around
         try:
             trial = _Trial(model, loss_fn, optimizer)
         except NotCopiedError as error:
@@ -129,6 +129,8 @@ class _Trial:
         self.model = self.copies.model(model)
         self.loss_fn = self.copies.plain(loss_fn)
         self.optimizer = self.copies.optimizer(optimizer)
+        if isinstance(self.model, torch.jit.ScriptModule):
+            raise NotCopiedError("TorchScript cannot be watched")
         kind = read_once(self.copies.in_common())
         if kind:
             raise NotCopiedError(f"a function reads from a {kind}, which can be read only once")

@@ -194,7 +194,8 @@ class Copies:
             What is used as it stands when the copies are used.
         """
         parts = reach(self._copies, self._data_of, math.inf)
-        return [t for t in parts if id(t) in self._copied and id(t) not in self._shared]
+        common = (t for t in parts if id(t) in self._copied and id(t) not in self._shared)
+        return [t for t in common if type(t) is not tuple]  # what stands in it is listed itself
 
 
 def read_once(things: Iterable[Any]) -> str:
@@ -228,11 +229,9 @@ def read_once(things: Iterable[Any]) -> str:
 def _unwrapped(model: nn.Module) -> nn.Module:
     """Return the network within what compiles it or spreads it over processes."""
     while True:
-        if isinstance(model, DistributedDataParallel):
-            inner = model.module
-        else:
-            inner = model._modules.get("_orig_mod")  # of torch.compile
-        if inner is None:
+        distributed = isinstance(model, DistributedDataParallel)
+        inner = getattr(model, "module" if distributed else "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
             return model
         model = inner
 
