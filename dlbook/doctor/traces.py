@@ -23,7 +23,18 @@ from dlbook.doctor.experiments import own_draws
 from dlbook.doctor.record import Record
 from dlbook.doctor.tape import Entry, Tape
 
-__all__ = ["LOSSES", "SHAPING", "Call", "Meeting", "Trace", "meetings", "meetings_of", "traces_of"]
+__all__ = [
+    "LOSSES",
+    "SHAPING",
+    "Call",
+    "Meeting",
+    "Trace",
+    "copies_of",
+    "meetings",
+    "meetings_of",
+    "trace_of",
+    "traces_of",
+]
 
 SECONDS = 3.0  # for all traces of a run
 SHAPING = frozenset(
@@ -327,16 +338,32 @@ def _traces(record: Record, final: bool) -> Iterator[Trace]:
     for tape in record.tapes:
         if not tape.whole or monotonic() - began > SECONDS:
             continue
-        copies = _copies(record, final)
+        copies = copies_of(record, final=final)
         if copies is None:
             return
-        trace = _trace(tape, *copies)
+        trace = trace_of(tape, *copies)
         if trace is not None:
             yield trace
 
 
-def _copies(record: Record, final: bool) -> tuple[dict[str, nn.Module], dict[int, Tensor]] | None:
-    """Copy the networks, in the modes in which they were trained."""
+def copies_of(
+    record: Record, *, final: bool = False
+) -> tuple[dict[str, nn.Module], dict[int, Tensor]] | None:
+    """Copy the networks, in the modes in which they were trained.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+    final : bool, default False
+        As for ``traces_of``.
+
+    Returns
+    -------
+    tuple of dict and dict, or None
+        The copies by name, and those of the parameters by the id of the original; None where
+        something cannot be copied.
+    """
     memo: dict[int, Any] = {}
     try:
         models = copy.deepcopy(record.models, memo)
@@ -355,9 +382,23 @@ def _copies(record: Record, final: bool) -> tuple[dict[str, nn.Module], dict[int
     return models, {key: memo[key] for key in record.parameters if key in memo}
 
 
-def _trace(
+def trace_of(
     tape: Tape, models: dict[str, nn.Module], parameters: Mapping[int, Tensor]
 ) -> Trace | None:
+    """Play one pass on copies of the networks, and note all that is called.
+
+    Parameters
+    ----------
+    tape : Tape
+        The pass.
+    models, parameters : dict
+        As ``copies_of`` gives them.
+
+    Returns
+    -------
+    Trace or None
+        None where it cannot be played again.
+    """
     noting, handles = _Noting(), []
 
     def enter(name: str) -> Callable[..., None]:
