@@ -299,6 +299,12 @@ def view_of_the_inputs() -> Any:
     return F.cross_entropy(model(images.view(-1, 16)), Y)
 
 
+@stops("batch-cut-up-by-view", "(8, 9) was made into (12, 6)", "8 examples")
+def view_of_what_a_layer_made() -> Any:
+    first, second = nn.Linear(3, 9), nn.Linear(6, 2)
+    return F.cross_entropy(second(first(X).view(-1, 6)), Y)
+
+
 @stops("targets-of-another-shape", "(8, 2)", "(5,)")
 def labels_of_other_rows() -> Any:
     descend(lambda model: F.cross_entropy(model(X), Y[:5]))
@@ -343,6 +349,16 @@ def one_class_weight_too_many() -> Any:
 @stops("nan-reached-the-loss", "100% of the predictions")
 def probabilities_of_nan() -> Any:
     descend(lambda model: F.binary_cross_entropy(model(X * np.nan)[:, 0].sigmoid(), Y.float()))
+
+
+@stops("nan-reached-the-loss", "after 1 steps", "at a rate of 1e+30", "0.weight")
+def weights_of_nan() -> Any:
+    model = network()
+    optimizer = optim.SGD(model.parameters(), lr=1e30)
+    for _ in range(3):
+        loss = F.binary_cross_entropy(model(X)[:, 0].sigmoid(), Y.float())
+        loss.backward()
+        optimizer.step()
 
 
 @stops("nan-reached-the-loss", "loc")
@@ -410,8 +426,9 @@ def inputs_of_inference_mode() -> Any:
 
 @stops("no-gradient-through-argmax", "argmax")
 def loss_of_decisions() -> Any:
+    rows = torch.tensor(X.numpy())
     model = network()
-    predicted = model(X).argmax(dim=1).float()
+    predicted = model(rows).argmax(dim=1).float()
     loss = F.mse_loss(predicted, Y.float())
     loss.backward()
 
@@ -719,10 +736,10 @@ raises(
     "wrong-input-width",
     RuntimeError(
         "RuntimeError when making fake tensor call\n  Explanation: Dynamo failed to run FX node "
-        "with fake tensors: call_function <built-in function linear>(*(FakeTensor(..., size=(8, 4)), "
-        "Parameter(FakeTensor(..., size=(2, 5)))), **{}): got RuntimeError('a and b must have same "
-        "reduction dim, but got [8, 4] X [5, 2].')\n  Hint: Your code may result in an error when "
-        "running in eager."
+        "with fake tensors: call_function <built-in function linear>(*(FakeTensor(..., size=(8, "
+        "4)), Parameter(FakeTensor(..., size=(2, 5)))), **{}): got RuntimeError('a and b must "
+        "have same reduction dim, but got [8, 4] X [5, 2].')\n  Hint: Your code may result in an "
+        "error when running in eager."
     ),
     "[8, 4] X [5, 2]",
 )
@@ -731,7 +748,7 @@ raises(
     "wrong-input-width",
     RuntimeError(
         "Dynamo failed to run FX node with fake tensors: call_function <built-in method conv2d of "
-        "type object at 0x7f0da18cea40>(*(FakeTensor(..., size=(s33, 1, s69, s87))), **{}): got "
+        "type object at 0x7f0>(*(FakeTensor(..., size=(s33, 1, s69, s87))), **{}): got "
         "RuntimeError('Given groups=1, weight of size [8, 3, 3, 3], expected input[s33, 1, s69, "
         "s87] to have 3 channels, but got 1 channels instead')"
     ),
@@ -963,6 +980,13 @@ def layers_in_a_list() -> Any:
     return optim.SGD(model.parameters(), lr=0.1)
 
 
+@stops("no-parameters", "Listing.layers is a list of 2 layers")
+def layers_in_a_list_named_first() -> Any:
+    model = Listing()
+    params = model.parameters()
+    return optim.SGD(params, lr=0.1)
+
+
 @stops("no-parameters", "all parameters of Sequential are frozen")
 def nothing_left_to_learn() -> Any:
     model = network().requires_grad_(False)
@@ -1155,9 +1179,8 @@ def lengths_in_any_order() -> Any:
 
 
 @stops("nothing-collected", "torch.cat(outputs)")
-def loader_without_a_full_batch() -> Any:
-    loader = DataLoader(TensorDataset(X), batch_size=9, drop_last=True)
-    outputs = [network()(x) for (x,) in loader]
+def condition_that_no_row_meets() -> Any:
+    outputs = [row for row in network()(X) if row.sum() > 1000]
     return torch.cat(outputs)
 
 

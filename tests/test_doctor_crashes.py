@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from dlbook.doctor.discovery import watch_everything
 from dlbook.doctor.findings import Report
 from dlbook.doctor.rules import RULES
 from dlbook.doctor.rules.crash import CRASHES
+from dlbook.doctor.rules.rule import Sign
 from dlbook.doctor.running import diagnose_script
 from dlbook.pitfalls import load_pitfall, pitfall_names
 from tests.crashing import PROGRAMS, X, network
@@ -72,6 +74,21 @@ def test_an_exception_of_the_readers_own_gets_no_guess() -> None:
     assert report.findings[0].where == f"{Path(__file__).name}:{line}"
 
 
+def test_what_the_exception_follows_from_comes_before_it() -> None:
+    def program() -> Any:
+        model, losses = network(), []
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(TensorDataset(X), batch_size=len(X) + 1, drop_last=True)
+        for (x,) in loader:
+            losses.append(model(x).mean())
+            optimizer.step()
+        return sum(losses) / len(losses)
+
+    report = diagnosed(program)
+    assert [finding.code for finding in report.findings] == ["no-step-taken"]
+    assert report.folded == {"no-step-taken": [RULES["crash"].title]}
+
+
 def test_the_exception_goes_on_to_the_caller() -> None:
     error = RuntimeError("stop")
     with pytest.raises(RuntimeError, match="stop") as caught, watch_everything():
@@ -109,8 +126,26 @@ def test_a_rule_that_fails_after_an_exception_hides_nothing(
     monkeypatch.setitem(RULES, "graphs-kept", broken)
     report = diagnosed(PROGRAMS["cuda_assertion"].run)
     assert [finding.code for finding in report.findings] == ["assertion-on-the-device"]
-    with pytest.raises(RuntimeError, match="device-side"):
-        diagnosed(lambda: network()(X))
+
+
+def test_a_fault_seen_by_two_rules_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(RULES["graphs-kept"], code="loss-not-a-scalar", judge=lambda _: Sign("seen"))
+    monkeypatch.setitem(RULES, "loss-not-a-scalar", other)
+    report = diagnosed(PROGRAMS["losses_not_averaged"].run)
+    assert [finding.evidence.partition(":")[0] for finding in report.findings] == ["RuntimeError"]
+    found = [finding.code for finding in diagnosed(lambda: network()(X)).findings]
+    assert found == ["loss-not-a-scalar"], "where nothing raises, the other rule is heard"
+
+
+def test_no_tensor_is_described_but_those_of_the_call_that_failed() -> None:
+    class Product(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return x[:, :1] @ torch.ones(1, 2).double()
+
+    finding = diagnosed(lambda: nn.Sequential(nn.Linear(3, 2), Product())(X)).findings[0]
+    assert finding.code == "inputs-of-wrong-type"
+    assert "the input" not in finding.evidence
+    assert finding.where.endswith(", module 1")
 
 
 def test_the_layer_is_named_as_in_the_network() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import RULES, Rule, Sign, rule
 
-__all__ = ["CRASHES", "Crash", "Frame", "explains", "span_of"]
+__all__ = ["AFTER", "CRASHES", "NOT_FINITE", "Crash", "Frame", "explains", "span_of"]
 
 DOCTOR, TORCH = str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)
 OURS = (DOCTOR, TORCH, "<frozen", "<string>", "<eval_with_key>")
@@ -29,6 +29,14 @@ COMPILED = re.compile(  # what torch.compile makes of an exception
     r"got (?P<kind>\w+)\((?P<quote>['\"])(?P<told>.*?)(?P=quote)\)",
     re.DOTALL,
 )
+# What makes numbers that are none.
+NOT_FINITE = (
+    *("inputs-not-finite", "targets-not-finite", "logarithm-of-zero", "nan-gradient"),
+    *("betas-swapped", "clipped-after-the-step", "gradients-not-cleared", "weights-too-large"),
+    *("exploding-gradients", "rate-too-high", "inputs-unscaled", "targets-unscaled"),
+)
+# What a loop that was cut short looks like: it never came to a step, or to the next batch.
+UNFINISHED = ("no-step-taken", "step-never-called", "backward-never-called", "graph-cut")
 DEEP = 100  # calls that are read at either end
 LONG = 300  # characters of a message that are shown
 
@@ -241,11 +249,13 @@ def span_of(tensor: Tensor | None) -> tuple[float, float] | None:
 
 
 Explanation = Callable[[Crash], Sign | None]
+Codes = tuple[str, ...]
+AFTER: dict[str, Codes] = {}  # for the code of a crash, the findings that it follows from
 CRASHES: dict[str, Rule] = {}  # the rules that explain exceptions: the first that can, does
 
 
 def explains(
-    *patterns: str, title: str, fix: str, born: str = ""
+    *patterns: str, title: str, fix: str, born: str = "", causes: Codes = (), after: Codes = ()
 ) -> Callable[[Explanation], Explanation]:
     """Make a rule of a function that explains an exception; its name is the code.
 
@@ -256,8 +266,11 @@ def explains(
     title, fix : str
         As in ``Finding``.
     born : str, optional
-        The pitfall that it was born from; by default the program of this name in
-        ``tests/crashing.py``.
+        The pitfall that it was born from; by default that of ``tests/crashing.py``.
+    causes : tuple of str, optional
+        Codes of the findings that follow from this one.
+    after : tuple of str, optional
+        Codes of the findings that this one follows from.
 
     Returns
     -------
@@ -283,8 +296,14 @@ def explains(
             return None
 
         told = RULES.get(code)  # by a rule that sees the same fault where nothing raises
-        rule(severity="error", title=title, fix=fix, born=born or explain.__name__)(judge)
-        CRASHES[code] = RULES[code]
+        rule(
+            severity="error",
+            title=title,
+            fix=fix,
+            born=born or explain.__name__,
+            causes=(*(c for c in UNFINISHED if c not in after), *causes),
+        )(judge)
+        CRASHES[code], AFTER[code] = RULES[code], after
         RULES[code] = told or RULES[code]
         return explain
 

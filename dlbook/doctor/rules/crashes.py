@@ -30,6 +30,7 @@ __all__ = [
     r"",
     title="the program stopped with an exception",
     fix="read the line named, and the values of its variables there",
+    after=("no-step-taken",),
 )
 def crash(crash: Crash) -> Sign | None:
     """Find a program that an exception ended, of a kind that no other rule knows.

@@ -266,6 +266,7 @@ def lengths_not_for_packing(crash: Crash) -> Sign | None:
     r"Boolean value of Tensor with no values is ambiguous",
     title="nothing was collected: a list or tensor is empty",
     fix="+ print(len(loader), len(data))",
+    after=("no-step-taken",),
 )
 def nothing_collected(crash: Crash) -> Sign | None:
     """Find an empty list that is joined, or an empty tensor whose greatest number is asked for.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from dlbook.doctor.rules.crash import Crash, Frame, explains
+from dlbook.doctor.rules.crash import NOT_FINITE, Crash, Frame, explains
 from dlbook.doctor.rules.rule import Sign
 
 __all__: list[str] = []
@@ -34,6 +34,7 @@ CHOICES = re.compile(r"argmax\(|argmin\(|\.max\([^)]*\)\[1\]|topk\(|[<>]=?|\.rou
     NO_GRAPH,
     title="all parameters are frozen: none requires a gradient",
     fix="+ for p in model.head.parameters():\n+     p.requires_grad = True",
+    causes=("loss-detached",),
 )
 def all_parameters_frozen(crash: Crash) -> Sign | None:
     """Find a network none of whose parameters requires a gradient.
@@ -54,6 +55,7 @@ def all_parameters_frozen(crash: Crash) -> Sign | None:
     title="the forward pass runs without gradients (no_grad)",
     fix="- with torch.no_grad():\n-     loss = loss_fn(model(x), y)\n"
     "+ loss = loss_fn(model(x), y)\n  loss.backward()",
+    causes=("loss-detached",),
 )
 def forward_without_gradients(crash: Crash) -> Sign | None:
     """Find a forward pass under ``no_grad`` that ``backward`` is called for.
@@ -80,6 +82,7 @@ def forward_without_gradients(crash: Crash) -> Sign | None:
     NO_GRAPH,
     title="the loss is made of argmax or of comparisons, which have no gradient",
     fix="- loss = loss_fn(model(x).argmax(1).float(), y)\n+ loss = cross_entropy(model(x), y)",
+    causes=("loss-detached",),
 )
 def no_gradient_through_argmax(crash: Crash) -> Sign | None:
     """Find a loss that is made of decisions.
@@ -260,6 +263,7 @@ def graph_copied(_: Crash) -> Sign | None:
     r"The total norm of order .* is non-finite, so it cannot be clipped",
     title="gradients are NaN or infinite",
     fix="- torch.sqrt(x)\n+ torch.sqrt(x + 1e-8)",
+    after=NOT_FINITE,
 )
 def gradients_not_finite(crash: Crash) -> Sign | None:
     """Find gradients that are no finite numbers.

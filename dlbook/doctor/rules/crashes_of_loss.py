@@ -9,12 +9,13 @@ from typing import Any
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from dlbook.doctor.rules.crash import Crash, explains, span_of
+from dlbook.doctor.rules.crash import NOT_FINITE, Crash, explains, span_of
 from dlbook.doctor.rules.rule import Sign
 
 __all__: list[str] = []
 
 SIZES = r"Expected input batch_size \((\d+)\) to match target batch_size \((\d+)\)"
+HUGE = 1e10  # no sound weight is as large
 MOST = 1_000  # operations of a graph that are looked at
 PROBABILITIES = r"all elements of input should be between 0 and 1"
 
@@ -248,6 +249,7 @@ def targets_of_another_shape(crash: Crash) -> Sign | None:
     title="NaN reached the loss",
     fix="+ torch.autograd.set_detect_anomaly(True)\nsee where it arises: in the inputs, by a rate "
     "that is too high, in a logarithm or root of 0",
+    after=NOT_FINITE,
 )
 def nan_reached_the_loss(crash: Crash) -> Sign | None:
     """Find predictions that are no numbers any more.
@@ -261,7 +263,14 @@ def nan_reached_the_loss(crash: Crash) -> Sign | None:
         return None
     share = given.isnan().float().mean().item()
     steps = crash.record.counts["step"]
-    return Sign(f"{share:.0%} of the predictions are NaN, after {steps} steps")
+    told = f"{share:.0%} of the predictions are NaN, after {steps} steps"
+    known = crash.record.parameters.values()
+    lost = [facts.name for facts in known if not bool((facts.parameter.abs() < HUGE).all())]
+    if not lost or not crash.record.steps:
+        return Sign(told)
+    rate = crash.record.steps[-1].rate
+    told += f" at a rate of {rate:g}; {', '.join(lost[:3])} hold numbers beyond {HUGE:g}, or NaN"
+    return Sign(told, fix=f"- lr={rate:g}\n+ lr={rate / 10:g}")
 
 
 @explains(

@@ -28,7 +28,9 @@ def parameters_used_up(crash: Crash) -> Sign | None:
     """
     frame = crash.called("__init__")
     given = None if frame is None else frame.variables.get("params")
-    if not isinstance(given, GeneratorType) or given.gi_frame is not None:
+    networks = list(crash.modules())
+    empty = networks and all(next(n.parameters(), None) is None for n in networks)
+    if empty or not isinstance(given, GeneratorType):
         return None
     for reader in crash.readers:
         if any(value is given for value in reader.variables.values()):
