@@ -351,12 +351,12 @@ def probabilities_of_nan() -> Any:
     descend(lambda model: F.binary_cross_entropy(model(X * np.nan)[:, 0].sigmoid(), Y.float()))
 
 
-@stops("nan-reached-the-loss", "after 1 steps", "at a rate of 1e+30", "0.weight")
+@stops("nan-reached-the-loss", "after 1 steps at a rate of inf", "weight")
 def weights_of_nan() -> Any:
-    model = network()
-    optimizer = optim.SGD(model.parameters(), lr=1e30)
+    rows, model = torch.tensor([[1.0, 0.0, 2.0]] * 8), nn.Linear(3, 1)
+    optimizer = optim.SGD(model.parameters(), lr=float("inf"))
     for _ in range(3):
-        loss = F.binary_cross_entropy(model(X)[:, 0].sigmoid(), Y.float())
+        loss = F.binary_cross_entropy(model(rows)[:, 0].sigmoid(), Y.float())
         loss.backward()
         optimizer.step()
 
