@@ -104,6 +104,7 @@ def examine(
             trial.add(name, loader)
         with unchanged(trial.copies.in_common()):
             watcher = watch(trial.model, trial.optimizer, trial.loss_fn, ignore=ignore)
+            watcher.record.deadline = start + budget_seconds
             with suppress(Exception), watcher:  # what was raised is in the record
                 trial.train(until=start + TRAINING * budget_seconds)
                 trial.evaluate(until=start + EVALUATING * budget_seconds)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, pairwise
 from statistics import fmean, median
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,8 @@ class Trial:
         What each loss is multiplied by before its gradients are added up.
     rates : sequence of float
         The rate of each step where it changed in the run; empty where it is that of the settings.
+    deadline : float
+        By ``time.monotonic``, when no further step is begun.
     """
 
     models: dict[str, nn.Module]
@@ -68,6 +70,7 @@ class Trial:
     clip_number: float | None = None
     scale: float = 1.0
     rates: Sequence[float] = ()
+    deadline: float = math.inf
 
     def loss(self, tape: Tape) -> Tensor:
         """Compute the loss of one pass with the copies."""
@@ -256,7 +259,7 @@ def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:
     groups = cycle(_groups(trial.tapes))
     with own_draws(seed):
         try:
-            while made < steps and thread_time() - began < SECONDS:
+            while made < steps and thread_time() - began < SECONDS and monotonic() < trial.deadline:
                 trial.optimizer.zero_grad()
                 for tape in next(groups):
                     loss = trial.loss(tape)

@@ -24,6 +24,7 @@ from dlbook.doctor.lines import FOREIGN, line_of_reader
 __all__ = ["Dropped", "Habits", "Pass", "observe"]
 
 MOST = 5_000  # entries of a kind that are kept
+LARGEST = 3_000_000  # numbers in a batch whose rows are told apart
 CONVERSIONS = frozenset(
     {"bfloat16", "cpu", "cuda", "double", "float", "half", "int", "long", "to", "type"}
 )
@@ -75,11 +76,16 @@ class Habits:
         the reader's line.
     unchanged : int
         How often it was given such a part with the same values.
+    rows, asked : list of Tensor
+        What tells the rows of the inputs apart, one number each, for every pass that trained and
+        for every other pass.
     kept : tuple
         Of the passes in evaluation mode with gradients since the last backward pass: how many
         graphs were alive, how many there had been, and the line; at their most.
     """
 
+    rows: list[Tensor] = field(default_factory=list)
+    asked: list[Tensor] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     unchanged: int = 0
     groups: list[int] = field(default_factory=list)
@@ -140,6 +146,16 @@ class Habits:
                     self.changed.append(line_of_reader())
             if len(self._parts) < MOST or key in self._parts:
                 self._parts[key] = weakref.ref(x._base), now
+
+    def note_rows(self, args: Any, *, trains: bool) -> None:
+        """Note which examples a network is given."""
+        kept = self.rows if trains else self.asked
+        x = next((leaf for leaf in tree_flatten(args)[0] if isinstance(leaf, Tensor)), None)
+        if x is None or not x.dim() or x.is_sparse or x.is_complex() or x.numel() > LARGEST:
+            return
+        if len(kept) < MOST and x.numel():
+            flat = x.detach().reshape(len(x), -1).double()
+            kept.append(flat @ _directions(flat.shape[1]).to(flat.device))
 
     def output(self, result: Any) -> None:
         """Note what a network gave out in evaluation mode with gradients."""
@@ -272,6 +288,12 @@ def _drops_at(code: CodeType, offset: int) -> bool:
         if one.offset == offset:
             return following.opname == "POP_TOP"
     return False
+
+
+@cache
+def _directions(d: int) -> Tensor:
+    """Draw a direction of d numbers, always the same, along which rows are told apart."""
+    return torch.rand(d, generator=torch.Generator().manual_seed(d), dtype=torch.float64)
 
 
 def _in_short(batch: Any) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import Counter
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ class ParameterFacts:
         the place empty or zero.
     stepped : bool
         Whether its optimizer has made a step: the first gradient of all finds nothing to clear.
+    version : int
+        How often its gradient had been changed in place by the end of the last step; a program
+        that changes it afterwards deals with it in a way of its own.
     """
 
     name: str
@@ -50,6 +54,7 @@ class ParameterFacts:
     nonzero: bool = False
     fresh: bool = False
     stepped: bool = False
+    version: int = -1
 
 
 class Mark:
@@ -113,10 +118,13 @@ class Call:
         How many there were.
     where : str
         The line of the reader's code that made the first.
+    later : int
+        How many of them came after the first step.
     """
 
     count: int = 0
     where: str = ""
+    later: int = 0
 
 
 @dataclass
@@ -212,6 +220,12 @@ class Record:
         What was seen around the networks: loaders, schedules, seeds.
     habits : Habits
         What the loop did over and over.
+    taught : set of str
+        The networks whose outputs without gradients went into a later loss, as a target does.
+    trouble : list of str
+        Rules that could not judge, and why.
+    deadline : float
+        By ``time.monotonic``, when experiments are to end.
     cache : dict
         What experiments found out, so that none is made twice.
     logged : list of tuple of int and dict of str to float
@@ -241,6 +255,9 @@ class Record:
     steps: list[StepFacts] = field(default_factory=list)
     around: Surroundings = field(default_factory=Surroundings)
     habits: Habits = field(default_factory=Habits)
+    taught: set[str] = field(default_factory=set)
+    trouble: list[str] = field(default_factory=list)
+    deadline: float = math.inf
     cache: dict[str, Any] = field(default_factory=dict)
     logged: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     error: BaseException | None = None

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -218,6 +219,10 @@ class Recorder(TorchFunctionMode):
     def __init__(self, dropped: list[Dropped] | None = None) -> None:
         super().__init__()
         self.dropped = [] if dropped is None else dropped
+        self.taught: set[str] = set()
+        self.tape = Tape()
+        self._slots: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+        self._past: list[tuple[weakref.ref[Tensor], str]] = []
         self.calls = 0
         self.depth = 0
         self.begin()
@@ -238,11 +243,18 @@ class Recorder(TorchFunctionMode):
 
     def begin(self) -> None:
         """Begin a new tape."""
+        owners = {
+            slot: called.name
+            for called in self.tape.networks[:1]
+            for entry in self.tape.entries
+            for slot in entry.results
+        }
+        self._past = [(ref, owners[slot]) for ref, slot in self._slots.values() if slot in owners]
         self.tape = Tape()
         self.finished = False
         self._made: set[int] = set()
         self._missing: set[int] = set()
-        self._slots: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+        self._slots = {}
 
     def __torch_function__(
         self,
@@ -320,7 +332,14 @@ class Recorder(TorchFunctionMode):
 
     def spec(self, value: Any) -> Any:
         """Put a ``Ref`` in place of each tensor, and keep a copy of those from elsewhere."""
-        return tree_map(lambda leaf: self._ref(leaf) if isinstance(leaf, Tensor) else leaf, value)
+
+        def kept(leaf: Any) -> Any:
+            if isinstance(leaf, PackedSequence):  # made anew only from tensors
+                self._missing.add(self._slot(leaf.data))
+                return Ref(self._slot(leaf.data))
+            return self._ref(leaf) if isinstance(leaf, Tensor) else leaf
+
+        return tree_map(kept, value, is_leaf=lambda leaf: isinstance(leaf, PackedSequence))
 
     def _before(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -367,6 +386,7 @@ class Recorder(TorchFunctionMode):
         if known is not None:
             return Ref(known)
         slot = self._slot(tensor)
+        self.taught.update(name for past, name in self._past if past() is tensor)
         if tensor.requires_grad and tensor.is_leaf:
             self.tape.parameters[slot] = tensor
         elif tensor.grad_fn is not None or tensor.numel() > LARGEST or self.finished:

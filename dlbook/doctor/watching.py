@@ -108,11 +108,15 @@ class Watcher:
         """
         self.paused = self.record.around.paused = self.record.habits.paused = True
         try:
+            self.record.taught.update(self._recorder.taught)
             found = [f for f in diagnose(self.record) if f.code not in self.ignore]
         finally:
             self.paused = self.record.around.paused = self.record.habits.paused = False
         steps = self.record.counts["step"]
-        return Report.of(found, seen=f"{steps} step{'s' * (steps != 1)}")
+        seen = f"{steps} step{'s' * (steps != 1)}"
+        if self.record.trouble:
+            seen += f" ({'; '.join(self.record.trouble)})"
+        return Report.of(found, seen=seen)
 
     def log(self, **values: float) -> None:
         """Note measures of one's own, such as a validation accuracy; they belong to the last step.
@@ -255,13 +259,13 @@ class Watcher:
         key = (name, model.training, with_gradients)
         call = self.record.forwards.setdefault(key, Call(where=line_of_reader()))
         call.count += 1
+        call.later += self.record.counts["step"] > 0
         if model.training and with_gradients:
             unused = self.record.unused.setdefault(name, Call(where=line_of_reader()))
             unused.count += 1
         if with_gradients and name not in self.record.modes:
             self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
-        if model.training and with_gradients and self._looks_at_parts():
-            self.record.habits.input(args)
+        self._note_inputs(args, trains=model.training and with_gradients)
 
     def _computed_again(self, name: str, model: nn.Module) -> None:
         """Note that a pass without gradients was one that checkpointing repeats with them."""
@@ -304,14 +308,15 @@ class Watcher:
         def arrives(gradient: Tensor) -> None:
             if self.paused:
                 return
+            first, facts.arrived = not facts.arrived, True
             facts.arrivals += 1
-            facts.arrived = True
             if not self._looks(self.record.counts["step"] + 1):
                 return
             facts.nonzero = facts.nonzero or bool(gradient.any())
             if not facts.fresh:
                 earlier = facts.parameter.grad
-                facts.fresh = earlier is None or not bool(earlier.any())
+                handled = first and earlier is not None and earlier._version != facts.version
+                facts.fresh = earlier is None or handled or not bool(earlier.any())
 
         return arrives
 
@@ -363,6 +368,7 @@ class Watcher:
                 facts.kept += not facts.fresh
             facts.arrived = facts.nonzero = facts.fresh = False
             facts.stepped = True
+            facts.version = -1 if facts.parameter.grad is None else facts.parameter.grad._version
         if self._looked_at:
             changes = {id(p): _norm(p.detach() - old) for p, old in self._looked_at.items()}
             self.record.steps[-1].changes = changes
@@ -449,9 +455,13 @@ class Watcher:
         known = self.record.parameters
         return (known[id(p)] for p in _held(optimizer) if id(p) in known)
 
-    def _looks_at_parts(self) -> bool:
-        """Tell whether the memory of the inputs is looked at: in the first passes of a run."""
-        return self.record.counts["forward"] <= PARTS
+    def _note_inputs(self, args: tuple[Any, ...], *, trains: bool) -> None:
+        """Note which examples come, in the first passes of a run and of its evaluations."""
+        habits = self.record.habits
+        if trains and self.record.counts["forward"] <= PARTS:
+            habits.input(args)
+        if len(habits.rows if trains else habits.asked) < PARTS:
+            habits.note_rows(args, trains=trains)
 
     def _looks(self, number: int) -> bool:
         return number <= FIRST or number % self.every == 0

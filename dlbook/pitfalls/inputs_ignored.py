@@ -20,7 +20,7 @@ from torch import nn
 from dlbook.pitfalls.programs import Measured, Outcome
 
 KIND = "data"
-FINDING = "inputs-ignored"
+FINDING = "labels-unrelated-to-inputs"
 
 
 def broken(seed: int) -> Measured:

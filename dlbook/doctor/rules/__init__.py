@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dlbook.doctor.findings import Finding
 from dlbook.doctor.record import Record
@@ -23,10 +24,12 @@ from dlbook.doctor.rules import (
     scaling,
     schedules,
     steps,
+    structure,
     targets,
     units,
+    validation,
 )
-from dlbook.doctor.rules.crash import CRASHES
+from dlbook.doctor.rules.crash import AFTER, CRASHES
 from dlbook.doctor.rules.rule import RULES, Rule
 
 __all__ = [
@@ -49,14 +52,18 @@ __all__ = [
     "scaling",
     "schedules",
     "steps",
+    "structure",
     "targets",
     "units",
+    "validation",
 ]
 
 # Told by trials that win in many faults of other kinds too: a lower or a higher rate helps where
 # inputs are unscaled, gradients fade or the loss is summed, and more units nearly everywhere. They
-# are asked last, the more specific first, and only until something is found.
+# are asked last, the more specific first, and only until something is found. What can only be
+# learned by heart is faster learned with a higher rate, so this is asked before the rates are.
 LAST = (
+    "labels-unrelated-to-inputs",
     *("nan-gradient", "decay-out-of-scale", "clipping-out-of-scale", "eps-too-large"),
     *("dropout-too-strong", "vanishing-gradients", "weights-too-large", "exploding-gradients"),
     *("rate-too-high", "stopped-while-falling", "rate-too-low", "too-little-capacity"),
@@ -81,7 +88,8 @@ def diagnose(record: Record) -> Iterator[Finding]:
     first = next((finding for finding in explained if finding is not None), None)
     if first is not None:
         yield first
-    told = first is not None
+    told = first is not None and not AFTER[first.code]
+    record.trouble.clear()
     for code, rule in sorted(RULES.items(), key=_turn):
         if code in LAST and told:
             continue
@@ -89,13 +97,19 @@ def diagnose(record: Record) -> Iterator[Finding]:
             continue
         try:
             finding = rule.apply(record)
-        except Exception:
-            if record.error is None:
-                raise
-            continue  # a device that failed cannot be read, nor a network that is half made
+        except Exception as error:  # what one rule cannot read must not cost the others
+            record.trouble.append(f"{code} could not be judged: {type(error).__name__}: {error}")
+            continue
         if finding is not None:
             told = told or finding.severity != "note"
-            yield finding
+            yield _above(finding, first)
+
+
+def _above(finding: Finding, crash: Finding | None) -> Finding:
+    """Fold what ended the program under a finding that it follows from."""
+    if crash is None or finding.code not in AFTER[crash.code]:
+        return finding
+    return replace(finding, causes=(*finding.causes, crash.code))
 
 
 def _turn(item: tuple[str, Rule]) -> int:

@@ -37,7 +37,8 @@ def inputs_not_finite(record: Record) -> Sign | None:
     One nan among the inputs makes the loss nan, the gradients nan, and with the next step all
     parameters nan.
     """
-    return _not_finite([x for tape in record.tapes for x in inputs_of(tape)], "inputs")
+    tapes = record.tapes or record.evaluations  # where nothing came of the first pass
+    return _not_finite([x for tape in tapes for x in inputs_of(tape)], "inputs")
 
 
 @rule(

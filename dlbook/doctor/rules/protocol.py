@@ -172,6 +172,8 @@ def evaluation_in_training_mode(record: Record) -> Sign | None:
     """
     for (name, training, with_gradients), call in record.forwards.items():
         kinds = _kinds_with_modes(record.models[name], training=True)
+        if name in record.taught or not call.later:
+            continue  # a target for the loss, or a trial before the training
         if training and not with_gradients and kinds:
             evidence = f"{call.count} forward passes without gradients in training mode, with "
             return Sign(evidence + " and ".join(kinds), call.where)

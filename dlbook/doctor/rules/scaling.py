@@ -164,7 +164,7 @@ def categories_as_numbers(record: Record) -> Sign | None:
         codes, column = torch.unique(samples.X[:, number], return_inverse=True)
         if not 5 <= len(codes) <= len(column) / 8 or not _evenly(codes):
             continue
-        by_code, by_size = _explained(column, Y), _explained_by_size(samples.X, Y)
+        by_code, by_size = _explained(column, Y), max(0.0, _explained_by_size(samples.X, Y))
         if by_code > by_size + 0.25:
             evidence = (
                 f"column {number} holds {len(codes)} codes; each code's own mean explains "
