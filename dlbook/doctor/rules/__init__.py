@@ -8,6 +8,7 @@ from dataclasses import replace
 from dlbook.doctor.findings import Finding
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules import (
+    axes,
     classes,
     crashes,
     cuts,
@@ -35,6 +36,7 @@ from dlbook.doctor.rules.rule import RULES, Rule
 __all__ = [
     "RULES",
     "Rule",
+    "axes",
     "classes",
     "crashes",
     "cuts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +64,7 @@ def squared_error_on_class_ids(record: Record) -> Sign | None:
     if values[0] not in (0, 1):
         return None
     as_classes = _as_classes(record, found, classes, float(values[0]))
-    as_is = _as_quantities(record, found, None)
+    as_is = _as_quantities(record, found, {})
     if as_classes is None or as_is is None or as_classes < as_is[0] + CLEARLY:
         return None
     turned = [_as_quantities(record, found, _permutation(values, seed)) for seed in (1, 2)]
@@ -163,49 +163,71 @@ def _recalls(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 def _found_after(record: Record, found: list[Meeting], weights: Tensor | None) -> Tensor | None:
     """Return which share of each class is found after training, with or without weights."""
-    trial = trial_of(record)
-    if trial is None:
+    trial, places = trial_of(record), _places(found)
+    if trial is None or not places:
         return None
-    originals = trial.tapes
+    trial.tapes = [place.tape for place in places]
     if weights is not None:
-        trial.tapes = [_weighted(tape, found[0], weights) for tape in originals]
+        trial.tapes = [_weighted(place, found[0].kind, weights) for place in places]
     train(trial, steps=2 * STEPS, seed=0)
-    outputs = _outputs(trial, originals, found[0])
+    outputs = _outputs(trial, places)
     if outputs is None:
         return None
     answers = torch.cat([_answers(found[0].kind, output) for output in outputs])
-    place = _slot(found[0], 1)
-    labels = torch.cat([tape.given[place].flatten().long() for tape in originals])
+    labels = torch.cat([place.labels.flatten().long() for place in places])
     return _recalls(answers, labels, int(labels.max()) + 1)
 
 
-def _weighted(tape: Tape, meeting: Meeting, weights: Tensor) -> Tape:
-    """Give the loss of a tape weights for the classes, in the mean as large as none."""
-    place = meeting.call.entry
-    entry = tape.entries[place]
-    if meeting.kind == "cross_entropy":
-        extra: dict[str, Any] = {"weight": weights}
-    else:
-        extra = {"pos_weight": weights[1] / weights[0]}
+def _weighted(place: _Place, kind: str, weights: Tensor) -> Tape:
+    """Give the loss of a tape weights for the classes."""
+    entry = place.tape.entries[place.entry]
+    extra = {"weight": weights} if kind == "cross_entropy" else {}
+    extra = extra or {"pos_weight": weights[1] / weights[0]}
     changed = replace(entry, args=entry.args[:2], kwargs={**entry.kwargs, **extra})
-    return replace(tape, entries=[*tape.entries[:place], changed, *tape.entries[place + 1 :]])
+    entries = list(place.tape.entries)
+    entries[place.entry] = changed
+    return replace(place.tape, entries=entries)
 
 
-def _slot(meeting: Meeting, side: int) -> int:
-    """Return the place on the tape of predictions (0) or targets (1); -1 where it has none."""
-    wanted = (meeting.predictions, meeting.targets)[side]
-    slots = [slot for slot, tensor in meeting.trace.values.items() if tensor is wanted]
-    return slots[0] if slots else -1
+class _Place(NamedTuple):
+    """Where predictions and targets stand on a tape, and the entry in which they meet."""
+
+    tape: Tape
+    predictions: int
+    targets: int
+    entry: int
+
+    @property
+    def labels(self) -> Tensor:
+        """The targets."""
+        return self.tape.given[self.targets]
+
+    def with_labels(self, labels: Tensor) -> Tape:
+        """Return the tape with other targets."""
+        return replace(self.tape, given={**self.tape.given, self.targets: labels})
 
 
-def _outputs(trial: Trial, tapes: list[Tape], meeting: Meeting) -> list[Tensor] | None:
+def _places(found: list[Meeting]) -> list[_Place]:
+    """Find the sides of each meeting on its tape; none at all where one was not given to it."""
+    places = []
+    for meeting in found:
+        slots = {id(tensor): slot for slot, tensor in meeting.trace.values.items()}
+        sides = [slots.get(id(side), -1) for side in (meeting.predictions, meeting.targets)]
+        if sides[0] < 0 or sides[1] not in meeting.trace.tape.given:
+            return []
+        places.append(_Place(meeting.trace.tape, *sides, meeting.call.entry))
+    return places
+
+
+def _outputs(trial: Trial, places: list[_Place]) -> list[Tensor] | None:
     """Return what the copies give out for each pass, where it meets the targets."""
-    slot, place = _slot(meeting, 0), meeting.call.entry
     try:
         with own_draws(0), torch.no_grad():
             return [
-                tape.values(trial.models, trial.parameters, entries=tape.entries[:place])[slot]
-                for tape in tapes
+                place.tape.values(
+                    trial.models, trial.parameters, entries=place.tape.entries[: place.entry]
+                )[place.predictions]
+                for place in places
             ]
     except (RuntimeError, TypeError, ValueError, KeyError, IndexError):
         return None
@@ -220,26 +242,23 @@ def _permutation(values: Tensor, seed: int) -> dict[float, float]:
 
 
 def _as_quantities(
-    record: Record, found: list[Meeting], numbers: dict[float, float] | None
+    record: Record, found: list[Meeting], numbers: dict[float, float]
 ) -> tuple[float, float] | None:
     """Train as the program does, perhaps with other numbers for the classes.
 
     Returns the share of records that rounding names rightly, and of the variance that is left.
     """
-    trial, place = trial_of(record), _slot(found[0], 1)
-    if trial is None or any(place not in tape.given for tape in trial.tapes):
+    trial, places = trial_of(record), _places(found)
+    if trial is None or not places:
         return None
-    if numbers is not None:
-        trial.tapes = [
-            replace(tape, given={**tape.given, place: _renumbered(tape.given[place], numbers)})
-            for tape in trial.tapes
-        ]
+    targets = [_renumbered(place.labels, numbers) for place in places]
+    trial.tapes = [place.with_labels(y) for place, y in zip(places, targets, strict=True)]
     train(trial, steps=2 * STEPS, seed=0)
-    outputs = _outputs(trial, trial.tapes, found[0])
+    outputs = _outputs(trial, places)
     if outputs is None:
         return None
     answers = torch.cat([output.flatten() for output in outputs])
-    labels = torch.cat([tape.given[place].flatten() for tape in trial.tapes]).to(answers)
+    labels = torch.cat([y.flatten() for y in targets]).to(answers)
     right = float((answers.round() == labels).float().mean())
     return right, float((answers - labels).square().mean() / labels.var())
 
@@ -253,9 +272,8 @@ def _renumbered(labels: Tensor, numbers: dict[float, float]) -> Tensor:
 
 def _as_classes(record: Record, found: list[Meeting], classes: int, first: float) -> float | None:
     """Train with an output for each class and cross-entropy; return the share named rightly."""
-    trial, meeting = trial_of(record), found[0]
-    source, place = meeting.source, _slot(meeting, 1)
-    if trial is None or source is None or any(place not in tape.given for tape in trial.tapes):
+    trial, places, source = trial_of(record), _places(found), found[0].source
+    if trial is None or not places or source is None:
         return None
     old = _module(trial, source.module)
     if not isinstance(old, nn.Linear):
@@ -267,27 +285,27 @@ def _as_classes(record: Record, found: list[Meeting], classes: int, first: float
             kept = [p for p in group["params"] if p is not old.weight and p is not old.bias]
             group["params"] = [*kept, *new.parameters()]
     old.weight, old.bias, old.out_features = new.weight, new.bias, classes
-    slot, end = _slot(meeting, 0), meeting.call.entry
 
-    def loss_of(outputs: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs.reshape(labels.numel(), classes), _ids(labels))
-
-    def _ids(labels: Tensor) -> Tensor:
+    def ids_of(labels: Tensor) -> Tensor:
         return (labels.flatten() - first).round().long()
 
-    originals = trial.tapes
+    def loss_of(outputs: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs.reshape(labels.numel(), classes), ids_of(labels))
+
     trial.tapes = []
-    for tape in originals:
-        loss = max(tape.shapes, default=0) + 1
-        last = Entry("cross_entropy", loss_of, (Ref(slot), Ref(place)), {}, [loss], "")
-        trial.tapes.append(replace(tape, entries=[*tape.entries[:end], last], loss=loss))
+    for place in places:
+        loss = max(place.tape.shapes) + 1
+        sides = Ref(place.predictions), Ref(place.targets)
+        last = Entry("cross_entropy", loss_of, sides, {}, [loss], "")
+        entries = [*place.tape.entries[: place.entry], last]
+        trial.tapes.append(replace(place.tape, entries=entries, loss=loss))
     if not math.isfinite(train(trial, steps=2 * STEPS, seed=0)[1]):
         return None
-    outputs = _outputs(trial, originals, meeting)
+    outputs = _outputs(trial, places)
     if outputs is None:
         return None
     answers = torch.cat([output.reshape(-1, classes).argmax(1) for output in outputs])
-    ids = torch.cat([_ids(tape.given[place]) for tape in originals])
+    ids = torch.cat([ids_of(place.labels) for place in places])
     return float((answers == ids).float().mean())
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from dlbook.doctor.graphs import SHAPING, Graph, Node
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.traces import Call, Trace, meetings, traces_of
+from dlbook.doctor.traces import LOSSES, Call, Trace, meetings, traces_of
 
 __all__ = [
     "log_left_out",
@@ -229,10 +229,12 @@ def _softmax_of_records(trace: Trace) -> Iterator[Call]:
         for slot in entry.results
         if trace.values[slot].dim() > 1
     }
-    for call, _ in trace.near_the_loss():
-        result = call.results[0]
-        alike = result.dim() > 1 and result.shape[0] in records & outputs
-        if call.name in SOFTMAX and alike:
+    near = [call for call, _ in trace.near_the_loss()]
+    before = [trace.source(call.tensors[0], call.number) for call in near if call.name in LOSSES]
+    for call in (*near, *before):
+        if call is None or call.name not in SOFTMAX or call.results[0].dim() < 2:
+            continue
+        if call.results[0].shape[0] in records & outputs:
             yield call
 
 

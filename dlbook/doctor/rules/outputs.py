@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from dlbook.doctor.experiments import Trial, compare
@@ -222,8 +221,8 @@ def _least_loss(found: list[Meeting], low: float, high: float) -> tuple[float, f
         entropy = float(-(shares * shares.clamp_min(1e-12).log()).sum())
         return math.log1p((classes - 1) * math.exp(low - high)), entropy
     rate = float(targets.double().mean())
-    least = rate * functional.softplus(torch.tensor(-high)).item()
-    least += (1 - rate) * functional.softplus(torch.tensor(low)).item()
+    least = rate * math.log1p(math.exp(-high))
+    least += (1 - rate) * math.log1p(math.exp(low))
     constant = -sum(p * math.log(p) for p in (rate, 1 - rate) if 0 < p < 1)
     return least, constant
 

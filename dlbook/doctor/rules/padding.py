@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dlbook.doctor.probing import ends_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.traces import Meeting, meetings
@@ -45,7 +46,7 @@ def _filling(meeting: Meeting) -> Tensor | None:
     tape = meeting.trace.tape
     for entry in tape.networks:
         for tensor in tape.tensors(entry):
-            mask = _ends(tensor)
+            mask = ends_of(tensor)
             if mask is None or mask.numel() != meeting.targets.numel():
                 continue
             for turned in (mask, mask.T):
@@ -53,34 +54,6 @@ def _filling(meeting: Meeting) -> Tensor | None:
                 if len(torch.unique(meeting.targets[placed])) == 1:
                     return placed
     return None
-
-
-def _ends(inputs: Tensor) -> Tensor | None:
-    """Return which places of sequences (n, length) hold nothing but one value up to their end."""
-    if inputs.dim() < 2 or inputs.shape[1] < 3:
-        return None
-    if inputs.is_floating_point():
-        if inputs.dim() > 3:
-            return None
-        same = (inputs == 0).reshape(*inputs.shape[:2], -1).all(2)
-    elif inputs.dim() == 2:
-        same = inputs == inputs[:, -1].mode().values
-    else:
-        return None
-    for order in (_as_it_is, _reversed):
-        ends = order(order(same).int().flip(1).cumprod(1).flip(1)).bool()
-        lengths = torch.unique(ends.sum(1))
-        if torch.equal(ends, same) and len(lengths) > 2:
-            return ends
-    return None
-
-
-def _as_it_is(tensor: Tensor) -> Tensor:
-    return tensor
-
-
-def _reversed(tensor: Tensor) -> Tensor:
-    return tensor.flip(1)
 
 
 def _counts(meeting: Meeting, mask: Tensor) -> bool:
