@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from itertools import islice
 from numbers import Real
 from types import TracebackType
 from typing import Any, Self, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -109,7 +111,8 @@ class Watcher:
         self.paused = self.record.around.paused = self.record.habits.paused = True
         try:
             self.record.taught.update(self._recorder.taught)
-            found = [f for f in diagnose(self.record) if f.code not in self.ignore]
+            with _draws_kept(), self._recorder.resting():
+                found = [f for f in diagnose(self.record) if f.code not in self.ignore]
         finally:
             self.paused = self.record.around.paused = self.record.habits.paused = False
         steps = self.record.counts["step"]
@@ -558,6 +561,18 @@ def plain(model: nn.Module) -> nn.Module:
             model = model.module
         else:
             return model
+
+
+@contextmanager
+def _draws_kept() -> Iterator[None]:
+    """Let no rule move the generators that the reader's program draws from."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _number(name: str, value: object) -> float:
