@@ -76,16 +76,16 @@ class Habits:
         the reader's line.
     unchanged : int
         How often it was given such a part with the same values.
-    rows, asked : list of Tensor
-        What tells the rows of the inputs apart, one number each, for every pass that trained and
-        for every other pass.
+    rows, asked : dict of str to list of Tensor
+        By network, what tells the rows of its inputs apart, one number each, for every pass that
+        trained and for every other pass.
     kept : tuple
         Of the passes in evaluation mode with gradients since the last backward pass: how many
         graphs were alive, how many there had been, and the line; at their most.
     """
 
-    rows: list[Tensor] = field(default_factory=list)
-    asked: list[Tensor] = field(default_factory=list)
+    rows: dict[str, list[Tensor]] = field(default_factory=dict)
+    asked: dict[str, list[Tensor]] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     unchanged: int = 0
     groups: list[int] = field(default_factory=list)
@@ -147,15 +147,24 @@ class Habits:
             if len(self._parts) < MOST or key in self._parts:
                 self._parts[key] = weakref.ref(x._base), now
 
-    def note_rows(self, args: Any, *, trains: bool) -> None:
-        """Note which examples a network is given."""
-        kept = self.rows if trains else self.asked
-        x = next((leaf for leaf in tree_flatten(args)[0] if isinstance(leaf, Tensor)), None)
-        if x is None or not x.dim() or x.is_sparse or x.is_complex() or x.numel() > LARGEST:
+    @property
+    def parts(self) -> int:
+        """How many parts of larger tensors a network was given: a buffer has few."""
+        return len(self._parts)
+
+    def note_rows(self, name: str, given: Any, *, trains: bool, most: int) -> None:
+        """Note which examples a network is given; numbers that only name things tell too little."""
+        kept = (self.rows if trains else self.asked).setdefault(name, [])
+        tensors = [
+            leaf for leaf in tree_flatten(given)[0] if isinstance(leaf, Tensor) and leaf.dim()
+        ]
+        alike = [x for x in tensors if len(x) == len(tensors[0]) and not x.requires_grad]
+        parts = [x.detach().reshape(len(x), -1) for x in alike if x.numel() and not x.is_sparse]
+        names_only = all(x.shape[1] == 1 and not x.is_floating_point() for x in parts)
+        if len(kept) >= most or names_only or sum(x.numel() for x in parts) > LARGEST:
             return
-        if len(kept) < MOST and x.numel():
-            flat = x.detach().reshape(len(x), -1).double()
-            kept.append(flat @ _directions(flat.shape[1]).to(flat.device))
+        row = torch.cat([x.double() for x in parts if not x.is_complex()], dim=1)
+        kept.append(row @ _directions(row.shape[1]).to(row.device))
 
     def output(self, result: Any) -> None:
         """Note what a network gave out in evaluation mode with gradients."""

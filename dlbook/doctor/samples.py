@@ -110,12 +110,12 @@ def _gathered(tapes: list[Tape]) -> Samples | None:
         y = wanted[0] if wanted and len(wanted[0]) == len(x) else torch.empty(len(x), 0)
         if inputs and (x.shape[1:] != inputs[0].shape[1:]):
             continue
-        y = y.reshape(len(x), -1)
+        y = y.reshape(len(x), -1).double()
         if targets and y.shape[1:] != targets[0].shape[1:]:
             continue
         whole = whole and bool((y == y.round()).all())
         inputs.append(x)
-        targets.append(y.double())
+        targets.append(y)
         numbers.append(torch.full((len(x),), number))
     if not inputs:
         return None

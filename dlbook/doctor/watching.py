@@ -268,7 +268,7 @@ class Watcher:
             unused.count += 1
         if with_gradients and name not in self.record.modes:
             self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
-        self._note_inputs(args, trains=model.training and with_gradients)
+        self._note_inputs(name, args, trains=model.training and with_gradients)
 
     def _computed_again(self, name: str, model: nn.Module) -> None:
         """Note that a pass without gradients was one that checkpointing repeats with them."""
@@ -458,13 +458,12 @@ class Watcher:
         known = self.record.parameters
         return (known[id(p)] for p in _held(optimizer) if id(p) in known)
 
-    def _note_inputs(self, args: tuple[Any, ...], *, trains: bool) -> None:
+    def _note_inputs(self, name: str, args: tuple[Any, ...], *, trains: bool) -> None:
         """Note which examples come, in the first passes of a run and of its evaluations."""
         habits = self.record.habits
         if trains and self.record.counts["forward"] <= PARTS:
             habits.input(args)
-        if len(habits.rows if trains else habits.asked) < PARTS:
-            habits.note_rows(args, trains=trains)
+        habits.note_rows(name, args, trains=trains, most=PARTS)
 
     def _looks(self, number: int) -> bool:
         return number <= FIRST or number % self.every == 0

@@ -21,6 +21,7 @@ __all__ = [
     "targets_not_finite",
 ]
 
+PARTS = 4  # of one tensor: what has fewer is a buffer that is filled anew
 MANY = 20  # rows from which on a coincidence is none
 
 
@@ -198,7 +199,7 @@ def data_changed_in_place(record: Record) -> Sign | None:
     the next epoch adds to what is left.
     """
     changed = record.habits.changed
-    if len(changed) < 3 or record.habits.unchanged > len(changed):
+    if len(changed) < 3 or record.habits.unchanged > len(changed) or record.habits.parts < PARTS:
         return None
     evidence = f"{len(changed)} batches had other values when the same memory was read again"
     return Sign(evidence, changed[0])

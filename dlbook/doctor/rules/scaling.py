@@ -9,9 +9,10 @@ from torch import Tensor
 
 from dlbook.doctor.experiments import Trial, compare
 from dlbook.doctor.outcomes import outcome_of
+from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.samples import samples_of, slots_of
+from dlbook.doctor.samples import samples_of
 from dlbook.doctor.tape import Tape
 
 __all__ = ["batches_of_one_class", "categories_as_numbers", "inputs_unscaled", "targets_unscaled"]
@@ -34,7 +35,7 @@ def inputs_unscaled(record: Record) -> Sign | None:
     far from zero, need rates of very different sizes: no one rate suits them all.
     """
     samples = samples_of(record)
-    if samples is None or outcome_of(record).healthy or len(samples.X) < 8:
+    if samples is None or well_learned(record) or len(samples.X) < 8:
         return None
     if not bool(samples.X.isfinite().all()):
         return None
@@ -50,13 +51,12 @@ def inputs_unscaled(record: Record) -> Sign | None:
         safe = torch.where(used, std, 1.0)
         trial.tapes = [_with_inputs(tape, lambda x: _scaled(x, mean, safe)) for tape in trial.tapes]
 
-    found = compare(record, standardized)
+    found = race(record, "with standardized inputs", standardized)
     if found is None or not found.wins:
         return None
     evidence = (
         f"the columns' sizes lie between {float(largest.min()):.3g} and {float(largest.max()):.3g};"
-        f" with standardized inputs the loss after the same steps is {found.repaired:.3g} instead "
-        f"of {found.as_is:.3g}"
+        f" {found.told('with standardized inputs')}"
     )
     return Sign(evidence, _first_line(record))
 
@@ -76,28 +76,24 @@ def targets_unscaled(record: Record) -> Sign | None:
     hundreds are hundreds of steps away, or their errors make gradients far too large.
     """
     samples = samples_of(record)
-    if samples is None or outcome_of(record).healthy or not samples.Y.numel():
+    if samples is None or well_learned(record) or not samples.Y.numel():
         return None
     if samples.labels is not None and len(torch.unique(samples.labels)) <= len(samples.Y) / 10:
         return None
-    mean, std = samples.Y.mean(), samples.Y.std()
+    mean, std = samples.Y.mean().float(), samples.Y.std().float()
     if not bool(std > 0) or max(float(mean.abs()), float(std)) < APART:
         return None
 
     def standardized(trial: Trial) -> None:
-        trial.tapes = [_with_targets(tape, lambda y: (y - mean) / std) for tape in trial.tapes]
+        trial.outputs = lambda _name, Z: Z * std + mean  # the loss stays in the targets' units
+        trial.scale = 1 / _loss_in_units(record, float(std))
 
-    found = compare(record, standardized)
-    if found is None:
-        return None
-    unit = _loss_in_units(record, float(std))
-    repaired = found.repaired * unit
-    if not found.better_than(repaired):
+    found = race(record, "with standardized targets", standardized)
+    if found is None or not found.wins:
         return None
     evidence = (
-        f"targets of mean {float(mean):.3g} and standard deviation {float(std):.3g}; standardized, "
-        f"the loss after the same steps is {repaired:.3g} in their units instead of "
-        f"{found.as_is:.3g}"
+        f"targets of mean {float(mean):.3g} and standard deviation {float(std):.3g}; "
+        f"{found.told('with standardized targets')}"
     )
     return Sign(evidence, _first_line(record))
 
@@ -155,17 +151,19 @@ def categories_as_numbers(record: Record) -> Sign | None:
     have neighboring answers; one input for each code (one-hot) lets each have its own.
     """
     samples = samples_of(record)
-    if samples is None or not samples.Y.shape[1] or outcome_of(record).healthy:
+    if samples is None or not samples.Y.shape[1]:
         return None
     if samples.X.shape[1] > 200 or len(samples.X) < 100:
         return None
+    outcome = outcome_of(record)
+    won = 1 - outcome.last / outcome.constant if outcome.constant > 0 else 0.0
     Y = samples.Y if samples.labels is None else _one_hot(samples.labels)
     for number in range(samples.X.shape[1]):
         codes, column = torch.unique(samples.X[:, number], return_inverse=True)
         if not 5 <= len(codes) <= len(column) / 8 or not _evenly(codes):
             continue
         by_code, by_size = _explained(column, Y), max(0.0, _explained_by_size(samples.X, Y))
-        if by_code > by_size + 0.25:
+        if by_code > max(by_size, won) + 0.25:
             evidence = (
                 f"column {number} holds {len(codes)} codes; each code's own mean explains "
                 f"{by_code:.0%} of the targets, straight lines through all columns {by_size:.0%}"
@@ -183,10 +181,6 @@ def _with_inputs(tape: Tape, change: Callable[[Tensor], Tensor]) -> Tape:
     """Return a tape whose first network is given other inputs."""
     slots = [slot for slot in tape.networks[0].refs if slot in tape.given][:1]
     return _changed(tape, slots, change)
-
-
-def _with_targets(tape: Tape, change: Callable[[Tensor], Tensor]) -> Tape:
-    return _changed(tape, slots_of(tape)[:1], change)
 
 
 def _changed(tape: Tape, slots: list[int], change: Callable[[Tensor], Tensor]) -> Tape:

@@ -40,8 +40,9 @@ def validation_overlaps_training(record: Record) -> Sign | None:
     What a network has been trained on it may have learned by heart: an accuracy on such examples
     says nothing about new ones.
     """
-    rows, asked = record.habits.rows, record.habits.asked
-    if not rows or not asked or len({one.dtype for one in (*rows, *asked)}) > 1:
+    name = next(iter(record.habits.rows), "")
+    rows, asked = record.habits.rows.get(name, []), record.habits.asked.get(name, [])
+    if not rows or not asked:
         return None
     trained = _rounded(torch.cat(rows))
     known = torch.unique(trained)
