@@ -204,12 +204,17 @@ def look_around(around: Surroundings, replace: Replace) -> None:
         limit, norm = float(max_norm), float(total_norm)
         around.add("clip", limit=limit, norm=norm, single=False, fresh=fresh)
 
-    def clips_numbers(parameters: Any, clip_value: float, *_args: Any, **_kwargs: Any) -> None:
-        given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-        gradients = [p.grad for p in given if p.grad is not None]
-        largest = max((float(g.abs().max()) for g in gradients if g.numel()), default=0.0)
-        fresh = around.backwards > around.used
-        around.add("clip", limit=float(clip_value), norm=largest, single=True, fresh=fresh)
+    def wrap_clipping_of_numbers(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def watched(parameters: Any, clip_value: float, *args: Any, **kwargs: Any) -> Any:
+            given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+            gradients = [p.grad for p in given if p.grad is not None]
+            largest = max((float(g.abs().max()) for g in gradients if g.numel()), default=0.0)
+            fresh = around.backwards > around.used
+            around.add("clip", limit=float(clip_value), norm=largest, single=True, fresh=fresh)
+            return original(given, clip_value, *args, **kwargs)  # a generator was used up
+
+        return watched
 
     def loaded(model: nn.Module, state: Any, *_args: Any, **_kwargs: Any) -> None:
         own = {tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers())}
@@ -273,7 +278,7 @@ def look_around(around: Surroundings, replace: Replace) -> None:
     replace(ReduceLROnPlateau, "step", before(schedule_steps))
     clipping = nn.utils.clip_grad  # where names that were imported directly are looked up
     replace(clipping, "_clip_grads_with_norm_", before(clips))
-    replace(nn.utils, "clip_grad_value_", before(clips_numbers))
+    replace(nn.utils, "clip_grad_value_", wrap_clipping_of_numbers)
     replace(nn.Module, "load_state_dict", before(loaded))
     replace(nn.Module, "train", wrap_mode)
     replace(DataLoader, "__iter__", wrap_iter)

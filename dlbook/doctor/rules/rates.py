@@ -24,7 +24,7 @@ __all__ = [
     "stopped_while_falling",
 ]
 
-HALF = 0.5  # of what is won without a setting that is meant to hold the network back
+HALF = 0.5  # of what a cure wins that the run did not, where less may be meant or no harm
 LONGER = 4  # times as many steps again
 LOWER, HIGHER = (0.1, 0.01), (10.0, 100.0, 1000.0)
 
@@ -200,12 +200,12 @@ def rate_too_low(record: Record) -> Sign | None:
     """
     if well_learned(record):
         return None
-    return _better_rate(record, HIGHER)
+    return _better_rate(record, HIGHER, missed=HALF)  # slower than need be is no fault
 
 
-def _better_rate(record: Record, factors: tuple[float, ...]) -> Sign | None:
+def _better_rate(record: Record, factors: tuple[float, ...], missed: float = 0.0) -> Sign | None:
     rate, best = rate_of(record), first_that_wins(record, factors)
-    if best is None:
+    if best is None or best[1].missed < missed:
         return None
     factor, found = best
     evidence = f"the rate is {rate:g}; {found.told(f'with {rate * factor:g}')}"

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from dlbook.doctor.experiments import Trial, compare
+from dlbook.doctor.outcomes import outcome_of
+from dlbook.doctor.races import MOST
 from dlbook.doctor.record import Record, StepFacts
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.surroundings import Event
@@ -145,15 +147,16 @@ def steps_lost_in_rounding(record: Record) -> Sign | None:
     ]
     if len(shares) < ENOUGH or median(shares) < 0.5:
         return None
-    found = compare(record, _in_single_precision)
-    if found is not None and not found.wins:
+    found = compare(record, _in_single_precision, steps=min(MOST, record.counts["step"]))
+    won = found is not None and found.wins
+    if not won and outcome_of(record).learned:
         return None
     dtype = next(f.parameter.dtype for key, f in known.items() if key in numel)
     evidence = (
         f"the weights are {dtype}; of {len(shares)} steps looked at, the median one left "
         f"{100 * median(shares):.0f} % of the numbers with a gradient as they were"
     )
-    if found is not None:
+    if found is not None and won:
         evidence += (
             f"; in float32 the loss comes to {found.repaired:.3g}, as it is to {found.as_is:.3g}"
         )
