@@ -27,12 +27,15 @@ class Samples:
         Whether the labels are whole numbers, as class ids are.
     batches : Tensor of shape (n,)
         The pass that each row came in.
+    table : bool
+        Whether an example is a row of measured numbers, and no picture, sequence or code.
     """
 
     X: Tensor
     Y: Tensor
     whole: bool
     batches: Tensor
+    table: bool
 
     @property
     def labels(self) -> Tensor | None:
@@ -101,7 +104,7 @@ def _gathered(tapes: list[Tape]) -> Samples | None:
     inputs: list[Tensor] = []
     targets: list[Tensor] = []
     numbers: list[Tensor] = []
-    whole = True
+    whole = table = True
     for number, tape in enumerate(tapes):
         given, wanted = inputs_of(tape), targets_of(tape)
         if not given or not given[0].dim() or given[0].is_sparse or given[0].is_complex():
@@ -114,12 +117,13 @@ def _gathered(tapes: list[Tape]) -> Samples | None:
         if targets and y.shape[1:] != targets[0].shape[1:]:
             continue
         whole = whole and bool((y == y.round()).all())
+        table = table and given[0].dim() == 2 and given[0].is_floating_point()
         inputs.append(x)
         targets.append(y)
         numbers.append(torch.full((len(x),), number))
     if not inputs:
         return None
-    return Samples(torch.cat(inputs), torch.cat(targets), whole, torch.cat(numbers))
+    return Samples(torch.cat(inputs), torch.cat(targets), whole, torch.cat(numbers), table)
 
 
 def _given(tape: Tape, entry: Entry) -> list[int]:

@@ -119,14 +119,16 @@ def target_among_inputs(record: Record) -> Sign | None:
     use, where the target is what is not known yet.
     """
     samples = samples_of(record)
-    if samples is None or len(samples.X) < MANY or not 2 <= samples.X.shape[1] <= 10_000:
+    if samples is None or not samples.table or samples.Y.shape == samples.X.shape:
+        return None
+    if len(samples.X) < MANY or not 2 <= samples.X.shape[1] <= 10_000:
         return None
     for number in range(min(samples.Y.shape[1], 100)):
         target = samples.Y[:, number]
         if len(torch.unique(target)) < 2:
             continue
-        same = (target[:, None] == samples.X).all(0)
-        if bool(same.any()) and not _is_input_too(samples):
+        same = (target[:, None] == samples.X).all(0) | _names_the_class(samples, target)
+        if bool(same.any()):
             column = int(same.nonzero()[0, 0])
             evidence = f"column {column} of the inputs is the target, in all {len(target)} rows"
             return Sign(evidence, _first_line(record))
@@ -214,9 +216,16 @@ def _not_finite(tensors: list[Tensor], what: str) -> Sign | None:
     return Sign(f"{bad} of the first {total} numbers among the {what} are not finite")
 
 
-def _is_input_too(samples: Samples) -> bool:
-    """Tell whether all targets are inputs, as in an autoencoder."""
-    return samples.Y.shape == samples.X.shape
+def _names_the_class(samples: Samples, target: Tensor) -> Tensor:
+    """Tell which columns hold one value for each class: the label, shifted and scaled."""
+    least, most = samples.X.amin(0), samples.X.amax(0)
+    classes = torch.unique(target)
+    if not samples.whole or len(classes) != 2 or len(target) < 5 * MANY:
+        return torch.zeros(samples.X.shape[1], dtype=torch.bool)
+    upper = (target == classes[1])[:, None]
+    tells = (torch.where(upper, most, least) == samples.X) & (least < most)
+    tells_less = (torch.where(upper, least, most) == samples.X) & (least < most)
+    return tells.all(0) | tells_less.all(0)
 
 
 def _asked_for(tape: Tape, tokens: Tensor) -> bool:

@@ -209,6 +209,12 @@ def training_in_evaluation_mode(record: Record) -> Sign | None:
                 f"in evaluation mode, with {' and '.join(kinds)}"
             )
             return Sign(evidence, call.where)
+        if not meant and call and kinds and _set_again(record):
+            evidence = (
+                f"all {call.count} forward passes with gradients in evaluation mode, which is set "
+                f"again and again and never left, with {' and '.join(kinds)}"
+            )
+            return Sign(evidence, call.where)
     return None
 
 
@@ -228,6 +234,14 @@ def graphs_kept(record: Record) -> Sign | None:
     if alive < MANY or alive < 0.9 * seen:
         return None
     return Sign(f"of the first {seen} graphs that backward was called on, {alive} were still alive")
+
+
+def _set_again(record: Record) -> bool:
+    """Tell whether evaluation mode is set between steps, as by who believes it was left."""
+    modes = record.around.of_kind("train", "eval")
+    last = record.counts["step"]
+    again = {event.step for event in modes if event.kind == "eval" and 0 < event.step < last}
+    return len(again) >= 2 and not any(event.kind == "train" and event.step for event in modes)
 
 
 def _steps_after(record: Record, kind: str) -> int:
