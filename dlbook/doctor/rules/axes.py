@@ -19,7 +19,7 @@ from dlbook.doctor.traces import Call, Trace, traces_of
 
 __all__ = ["reshape_for_transpose", "samples_mixed_across_the_batch"]
 
-RECURRENT = ("rnn", "lstm", "gru")
+RECURRENT = ("gru", "lstm", "rnn_relu", "rnn_tanh")
 ORDERED = ("multi_head_attention_forward", "scaled_dot_product_attention")
 RESHAPES = ("reshape", "view", "unflatten")
 
