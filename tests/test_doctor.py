@@ -17,8 +17,7 @@ from dlbook.doctor import DiagnosedError, Finding, Report, catalog, explain, wat
 from dlbook.doctor.discovery import watch_everything
 from dlbook.doctor.rules import RULES
 from dlbook.doctor.running import diagnose_script
-from dlbook.pitfalls import healthy_names, load_pitfall, pitfall_names
-from tests.watched import watched
+from dlbook.pitfalls import load_pitfall, pitfall_names
 
 Loop = Callable[[nn.Module, torch.optim.Optimizer], Any]
 X, Y = torch.randn(32, 4, generator=torch.Generator().manual_seed(0)), torch.ones(32, 1)
@@ -359,16 +358,3 @@ def test_from_the_shell_a_fault_is_a_status_of_1(tmp_path: Path) -> None:
 def test_a_missing_program_is_refused() -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no program no_such\.py"):
         diagnose_script("no_such.py")
-
-
-@pytest.mark.parametrize("name", pitfall_names())
-def test_of_a_pair_the_broken_program_is_named_and_the_mended_one_is_not(name: str) -> None:
-    finding = load_pitfall(name).finding
-    if finding in RULES:
-        assert [f.code for f in watched("broken", name).report.findings][:1] == [finding]
-    assert not watched("mended", name).report
-
-
-@pytest.mark.parametrize("name", healthy_names())
-def test_a_program_that_only_looks_suspicious_gets_no_warning(name: str) -> None:
-    assert not watched("healthy", name).report

@@ -25,7 +25,7 @@ class Watched(NamedTuple):
 
 
 @cache
-def watched(part: Part, name: str) -> Watched:
+def watched(part: Part, name: str, seed: int = SEED) -> Watched:
     """Run one program of a pitfall, or a healthy one."""
     program = load_healthy(name).program if part == "healthy" else getattr(load_pitfall(name), part)
     watcher = watch_everything()
@@ -35,5 +35,5 @@ def watched(part: Part, name: str) -> Watched:
             measured: dict[str, float] = program(seed)
         return measured
 
-    outcome = run(seen, SEED)
+    outcome = run(seen, seed)
     return Watched(outcome, watcher.report())

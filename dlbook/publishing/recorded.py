@@ -39,7 +39,7 @@ def _changed(module: str) -> str:
 
 def count_pitfalls(book: Book) -> Count:
     """Count the pairs of programs, and the sound ones beside them."""
-    place = "tests/test_pitfalls.py"
+    place = "tests/pairs.py"
     pairs, sound = _programs(book)
     return Count(
         "Every pitfall is real",
