@@ -38,14 +38,14 @@ def reported(program: Callable[[], object]) -> Report:
 def batches(*tensors: Tensor, size: int = 32, epochs: int = 10) -> Iterable[tuple[Tensor, ...]]:
     """Yield batches of shuffled rows."""
     for _ in range(epochs):
-        for rows in torch.randperm(len(tensors[0])).split(size):
+        for rows in torch.split(torch.randperm(len(tensors[0])), size):
             yield tuple(tensor[rows] for tensor in tensors)
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     """Make one step."""
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

@@ -39,7 +39,8 @@ class Classifier(nn.Module):
         self.first, self.last, self.end = nn.Linear(5, 16), nn.Linear(16, outputs), end
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.end(self.last(self.first(x).tanh()))
+        out: Tensor = self.end(self.last(self.first(x).tanh()))
+        return out
 
 
 class WithLoss(nn.Module):

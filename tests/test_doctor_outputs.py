@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from tests.judged import batches, descend, judged, mlp
 
 CODES = [name.replace("_", "-") for name in (*outputs.__all__, *objectives.__all__)]
 Program = Callable[[], object]
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Any, Tensor], Tensor]
 End = Callable[[Tensor], Tensor]
 
 
@@ -128,14 +129,35 @@ def density(sign: float) -> None:
         descend(optimizer, -sign * likelihood)
 
 
-def rewarded() -> None:
+def scattered(sign: float) -> None:
+    X, y = numbers(1.0)
+    model, log_std = mlp(5, 24, 1), nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.Adam([*model.parameters(), log_std], lr=0.001)
+    for _ in range(150):
+        likelihood = Normal(model(X), log_std.exp()).log_prob(y).mean()
+        descend(optimizer, -sign * likelihood)
+
+
+class Policy(nn.Module):
+    """Gives out a distribution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp(5, 24, 2)
+
+    def forward(self, x: Tensor) -> Normal:
+        mean, scale = self.body(x).chunk(2, 1)
+        return Normal(mean, functional.softplus(scale) + 0.01)
+
+
+def rewarded(baseline: float = 0.33) -> None:
     X, best = classes(3)
     policy = mlp(5, 16, 3)
     optimizer = torch.optim.Adam(policy.parameters(), lr=0.01)
     for states, wanted in batches(X, best, epochs=8):
         chosen = Categorical(logits=policy(states))
         actions = chosen.sample()
-        reward = (actions == wanted).float() - 0.33
+        reward = (actions == wanted).float() - baseline
         descend(optimizer, -(chosen.log_prob(actions) * reward).mean())
 
 
@@ -274,6 +296,14 @@ BROKEN: dict[str, tuple[str, Program]] = {
             lambda z, y: z.log_softmax(1).gather(1, y[:, None]).mean(),
         ),
     ),
+    "a likelihood made small, slowly, with a scatter of its own": (
+        "loss-of-the-wrong-sign",
+        lambda: scattered(-1.0),
+    ),
+    "a likelihood of a policy that gives out a distribution": (
+        "loss-of-the-wrong-sign",
+        lambda: fit(Policy(), numbers(), lambda chosen, y: chosen.log_prob(y).mean()),
+    ),
     "a sum by hand": (
         "loss-summed-not-averaged",
         lambda: fit(mlp(5, 24, 8), wide(), summed_by_hand, rate=0.1, plain=True),
@@ -314,7 +344,12 @@ SOUND: dict[str, Program] = {
         Ends(same, bias=False), numbers(2.0), epochs=30
     ),
     "a density": lambda: density(1.0),
-    "a policy gradient with a baseline": rewarded,
+    "a likelihood of a distribution": lambda: fit(
+        Policy(), numbers(), lambda chosen, y: -chosen.log_prob(y).mean()
+    ),
+    "a likelihood with a scatter of its own": lambda: scattered(1.0),
+    "actions that cost": lambda: rewarded(1.0),
+    "a policy gradient with a baseline": lambda: rewarded(),
     "a critic with bounded weights": critic,
     "a likelihood by hand with its minus": lambda: fit(
         Ends(torch.sigmoid), two(), lambda p, y: -by_hand(p, y)

@@ -30,6 +30,7 @@ from dlbook.doctor.tape import Tape
 __all__ = ["Comparison", "Trial", "clearly_better", "compare", "constant_loss", "train"]
 
 STEPS = 120  # steps of one trial
+STARTS = 0.0, 0.5  # of constants: the second where 0 is not taken, as of probabilities and scales
 CONSTANT_STEPS = 60  # of the search for the best constant, over all passes
 SEEDS = (0, 1)  # of the draws within it, such as dropout's
 SECONDS = 5.0  # of computing for one trial; a slow network makes fewer steps
@@ -231,7 +232,8 @@ def trial_of(record: Record) -> Trial | None:
     for group, settings in zip(optimizer.param_groups, record.settings[0], strict=False):
         group.update(settings)
     _set_rates(optimizer, record)
-    copies = {key: memo[key] for key in record.parameters if key in memo}
+    outside = {id(p) for tape in tapes for p in tape.parameters.values()}
+    copies = {key: memo[key] for key in record.parameters.keys() | outside if key in memo}
     trial = Trial(models, optimizer, tapes, copies, clip=_limit_of(record, single=False))
     trial.clip_number = _limit_of(record, single=True)
     return trial
@@ -306,18 +308,22 @@ def constant_loss(record: Record) -> float:
         The loss in its own units; nan where a pass cannot be played so.
     """
     if "constant" not in record.cache:
-        record.cache["constant"] = _least_constant([t for t in record.tapes if t.whole])
+        tapes = [tape for tape in record.tapes if tape.whole]
+        found = (_least_constant(tapes, start) for start in STARTS)
+        record.cache["constant"] = next(filter(math.isfinite, found), math.nan)
     return float(record.cache["constant"])
 
 
-def _least_constant(tapes: list[Tape]) -> float:
+def _least_constant(tapes: list[Tape], start: float) -> float:
     shapes = {
         (entry.name, number): tape.shapes[slot]
         for tape in tapes[:1]
         for entry in tape.networks
         for number, slot in enumerate(entry.results)
     }
-    constants = {key: torch.zeros(shape[1:], requires_grad=True) for key, shape in shapes.items()}
+    constants = {
+        key: torch.full(shape[1:], start, requires_grad=True) for key, shape in shapes.items()
+    }
     if not constants or any(len(shape) < 1 for shape in shapes.values()):
         return math.nan
 

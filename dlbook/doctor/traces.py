@@ -333,6 +333,30 @@ def meetings_of(trace: Trace) -> Iterator[Meeting]:
             yield Meeting(kind, sides[0], sides[1], call, trace)
 
 
+def measured(record: Record) -> Iterator[tuple[Tape, Entry]]:
+    """Yield what was called on outputs of networks without a loss coming of it.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+
+    Yields
+    ------
+    tuple of Tape and Entry
+        The call, and the tape that it stands on.
+    """
+    for tape, noted in (
+        *((tape, tape.entries) for tape in record.evaluations),
+        *((tape, tape.aside) for tape in record.tapes),
+    ):
+        outputs = {slot for entry in tape.networks for slot in entry.results}
+        for entry in noted:
+            if entry.function is not None and not outputs.isdisjoint(entry.refs):
+                outputs.update(entry.results)
+                yield tape, entry
+
+
 def _traces(record: Record, final: bool) -> Iterator[Trace]:
     began = monotonic()
     for tape in record.tapes:

@@ -14,7 +14,7 @@ from dlbook.doctor.experiments import STEPS, Trial, own_draws, train, trial_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Entry, Ref, Tape
-from dlbook.doctor.traces import Meeting, meetings
+from dlbook.doctor.traces import Meeting, measured, meetings
 
 __all__ = ["rare_class_ignored", "squared_error_on_class_ids"]
 
@@ -146,9 +146,8 @@ def _names_classes(meeting: Meeting) -> bool:
 
 def _only_probabilities(record: Record) -> bool:
     """Tell whether outputs were measured, and never turned into an answer."""
-    calls = [e.name for tape in record.evaluations for e in tape.entries if e.function is not None]
-    calls += [e.name for tape in record.tapes for e in tape.aside]
-    return bool(calls) and not set(calls) & set(DECIDING)
+    calls = {entry.name for _, entry in measured(record)}
+    return bool(calls) and calls.isdisjoint(DECIDING)
 
 
 def _answers(kind: str, outputs: Tensor) -> Tensor:
@@ -215,7 +214,7 @@ def _places(found: list[Meeting]) -> list[_Place]:
         sides = [slots.get(id(side), -1) for side in (meeting.predictions, meeting.targets)]
         if sides[0] < 0 or sides[1] not in meeting.trace.tape.given:
             return []
-        places.append(_Place(meeting.trace.tape, *sides, meeting.call.entry))
+        places.append(_Place(meeting.trace.tape, sides[0], sides[1], meeting.call.entry))
     return places
 
 

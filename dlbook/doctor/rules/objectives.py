@@ -31,6 +31,8 @@ __all__ = ["loss_of_the_wrong_sign", "loss_summed_not_averaged", "terms_out_of_s
 PARTS = 5  # of a run, between which the loss is compared
 ADDING = ("add", "add_", "sub", "rsub", "__add__", "__radd__", "__iadd__", "__sub__", "__rsub__")
 SCALING = (*ADDING, "mul", "div", "neg", "__mul__", "__rmul__", "__truediv__", "true_divide")
+DISTANCES, STEADY = (3.0, 30.0, 300.0), 5.0  # outputs are moved, and falls between those
+FASTER = (1.0, 10.0)  # rates of an experiment, in those of the run
 LITTLE = 0.01  # what the other terms count in the experiment
 
 
@@ -53,20 +55,18 @@ def loss_of_the_wrong_sign(record: Record) -> Sign | None:
     """
     if not _falls_below_zero(record.losses):
         return None
-    turned = replace(record, tapes=[_turned(tape) for tape in record.tapes], cache={})
-    as_is, other = _course(record), _course(turned)
-    if as_is is None or other is None:
+    trace = next(iter(traces_of(record)), None)
+    if trace is None or not _is_bottomless(trace, 1.0) or _is_bottomless(trace, -1.0):
         return None
-    without_end = not math.isfinite(as_is[2]) or as_is[1] - as_is[2] > (as_is[0] - as_is[1]) / 2
+    turned = replace(record, tapes=[_turned(tape) for tape in record.tapes], cache={})
     constant = constant_loss(turned)
-    with_end = other[1] - other[2] < (other[0] - other[1]) / 2
-    if not (without_end and with_end and other[2] < constant - SHARE * abs(constant)):
+    rest = min((_after(turned, faster) for faster in FASTER), default=math.nan)
+    if not rest < constant - SHARE * abs(constant):
         return None
     first, last = record.losses[0], [v for v in record.losses if math.isfinite(v)][-1]
     evidence = (
         f"the loss went from {first:.3g} to {last:.3g} and fell on without end; in an experiment "
-        f"with the sign turned it came to rest at {other[2]:.3g}, where a constant answer has "
-        f"{constant:.3g}"
+        f"with the sign turned it came to {rest:.3g}, where a constant answer has {constant:.3g}"
     )
     where = record.backwards[0].where if record.backwards else ""
     return Sign(evidence, where)
@@ -153,7 +153,7 @@ def _falls_below_zero(losses: list[float]) -> bool:
     size = len(finite) // PARTS
     means = [fmean(finite[i * size : (i + 1) * size]) for i in range(PARTS)]
     falls = [before - after for before, after in pairwise(means)]
-    return all(fall > 0 for fall in falls) and falls[-1] > fmean(falls) / 2
+    return means[0] > means[-1] and falls[-1] > fmean(falls) / 2
 
 
 def _turned(tape: Tape) -> Tape:
@@ -165,16 +165,50 @@ def _turned(tape: Tape) -> Tape:
     return replace(tape, entries=[*tape.entries, entry], loss=slot)
 
 
-def _course(record: Record) -> tuple[float, float, float] | None:
-    """Return the loss of copies at first, after some steps, and after three times as many."""
-    found = []
-    for steps in (0, STEPS // 2, 3 * STEPS // 2):
-        trial = trial_of(record)
-        if trial is None:
-            return None
-        found.append(train(trial, steps=steps, seed=0)[1])
-    first, middle, last = found
-    return first, middle, last
+def _is_bottomless(trace: Trace, sign: float) -> bool:
+    """Tell whether a loss, times a sign, falls without end as outputs move where it falls first."""
+    calls = [[trace.values[slot] for slot in e.results] for e in trace.tape.networks]
+    outputs = [z for call in calls for z in call if z.requires_grad]
+    slopes = torch.autograd.grad(trace.loss, outputs, retain_graph=True, allow_unused=True)
+    ways = {id(z): s for z, s in zip(outputs, slopes, strict=True) if s is not None}
+    together = [list(ways), *([key] for key in ways)]  # some may only be moved so far, as scales
+    return any(_falls_on(trace, calls, {k: ways[k] for k in keys}, sign) for keys in together)
+
+
+def _falls_on(
+    trace: Trace, calls: list[list[Tensor]], ways: dict[int, Tensor], sign: float
+) -> bool:
+    """Tell whether a loss falls on without end as outputs move along their slopes."""
+    steepest = max((float(slope.abs().max()) for slope in ways.values()), default=0.0)
+    if steepest == 0 or not math.isfinite(steepest):
+        return False
+
+    def loss_at(distance: float) -> float:
+        step = sign * distance / steepest
+        moved = iter(
+            [z.detach() - step * ways[id(z)] if id(z) in ways else z.detach() for z in call]
+            for call in calls
+        )
+        networks = {entry.name: lambda *_, **__: next(moved) for entry in trace.tape.networks}
+        with own_draws(0), torch.no_grad():
+            values = trace.tape.values(networks)
+        return sign * values[trace.tape.loss or 0].item()
+
+    try:
+        near, middle, far = (loss_at(distance) for distance in DISTANCES)
+    except (RuntimeError, TypeError, ValueError, KeyError):
+        return False  # such outputs are not taken
+    return near > middle > far and middle - far > (near - middle) * STEADY
+
+
+def _after(record: Record, faster: float) -> float:
+    """Return the mean loss after training, at so many times the rate."""
+    trial = trial_of(record)
+    if trial is None:
+        return math.nan
+    for group in trial.optimizer.param_groups:
+        group["lr"] = faster * group["lr"]
+    return train(trial, steps=STEPS, seed=0)[1]
 
 
 def _numbers_summed(record: Record) -> int:

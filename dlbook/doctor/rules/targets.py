@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,16 @@ from dlbook.doctor.experiments import own_draws
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Entry, Tape
-from dlbook.doctor.traces import DISTANCES, SHAPING, Call, Meeting, Trace, meetings, traces_of
+from dlbook.doctor.traces import (
+    DISTANCES,
+    SHAPING,
+    Call,
+    Meeting,
+    Trace,
+    measured,
+    meetings,
+    traces_of,
+)
 
 __all__ = [
     "accuracy_over_the_wrong_axis",
@@ -63,7 +71,7 @@ def targets_broadcast(record: Record) -> Sign | None:
                 first, second = (tape.shapes[slot] for slot in entry.refs[:2])
                 if _both_broadcast(first, first, second):
                     return Sign(_compared(entry.name, first, second), entry.where)
-    for tape, entry in _measured(record):
+    for tape, entry in measured(record):
         if entry.name in COMPARING and len(entry.refs) > 1:
             first, second = (tape.shapes[slot] for slot in entry.refs[:2])
             if _both_broadcast(first, second) and math.prod(first) == math.prod(second):
@@ -90,7 +98,7 @@ def accuracy_over_the_wrong_axis(record: Record) -> Sign | None:
     if classes is None:
         return None
     axis, rank = classes
-    for tape, entry in _measured(record):
+    for tape, entry in measured(record):
         if entry.name not in ("argmax", "max", "topk") or not entry.refs or not entry.results:
             continue
         place = 1 if entry.name != "topk" else 2
@@ -193,14 +201,6 @@ def _ignores_order(trace: Trace, targets: Tensor) -> bool:
     with own_draws(0):
         other = trace.tape.play(trace.models, given={slots[0]: turned})
     return bool(torch.isclose(same, other, rtol=1e-4))
-
-
-def _measured(record: Record) -> Iterator[tuple[Tape, Entry]]:
-    """Yield what was called on outputs without a loss coming of it."""
-    for tape in record.evaluations:
-        yield from ((tape, entry) for entry in tape.entries if entry.function is not None)
-    for tape in record.tapes:
-        yield from ((tape, entry) for entry in tape.aside)
 
 
 def _is_compared(tape: Tape, slot: int) -> bool:
