@@ -27,14 +27,17 @@ class Samples:
         Whether the labels are whole numbers, as class ids are.
     batches : Tensor of shape (n,)
         The pass that each row came in.
+    measured : bool
+        Whether inputs are numbers that measure something, and no codes.
     table : bool
-        Whether an example is a row of measured numbers, and no picture, sequence or code.
+        Whether an example is a row of such numbers, and no picture or sequence.
     """
 
     X: Tensor
     Y: Tensor
     whole: bool
     batches: Tensor
+    measured: bool
     table: bool
 
     @property
@@ -104,7 +107,7 @@ def _gathered(tapes: list[Tape]) -> Samples | None:
     inputs: list[Tensor] = []
     targets: list[Tensor] = []
     numbers: list[Tensor] = []
-    whole = table = True
+    whole = measured = table = True
     for number, tape in enumerate(tapes):
         given, wanted = inputs_of(tape), targets_of(tape)
         if not given or not given[0].dim() or given[0].is_sparse or given[0].is_complex():
@@ -117,13 +120,16 @@ def _gathered(tapes: list[Tape]) -> Samples | None:
         if targets and y.shape[1:] != targets[0].shape[1:]:
             continue
         whole = whole and bool((y == y.round()).all())
-        table = table and given[0].dim() == 2 and given[0].is_floating_point()
+        measured = measured and given[0].is_floating_point()
+        table = table and measured and given[0].dim() == 2
         inputs.append(x)
         targets.append(y)
         numbers.append(torch.full((len(x),), number))
     if not inputs:
         return None
-    return Samples(torch.cat(inputs), torch.cat(targets), whole, torch.cat(numbers), table)
+    return Samples(
+        torch.cat(inputs), torch.cat(targets), whole, torch.cat(numbers), measured, table
+    )
 
 
 def _given(tape: Tape, entry: Entry) -> list[int]:

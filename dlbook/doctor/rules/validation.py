@@ -123,6 +123,8 @@ def labels_unrelated_to_inputs(record: Record) -> Sign | None:
     samples = samples_of(record)
     if samples is None or samples.labels is None or samples.X.shape[1] > 5_000:
         return None
+    if not samples.measured:
+        return None  # codes are not nearer to one another or farther
     rows, first = torch.unique(samples.X, dim=0, return_inverse=True)
     place = torch.full((len(rows),), len(first))
     place = place.scatter_reduce(0, first, torch.arange(len(first)), "amin")
