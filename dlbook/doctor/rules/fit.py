@@ -16,8 +16,10 @@ from dlbook.doctor.outcomes import outcome_of
 from dlbook.doctor.races import MOST, race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.replacing import replace_calls
+from dlbook.doctor.rules.rates import loss_if_longer
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Tape
+from dlbook.doctor.traces import LOSSES, traces_of
 
 __all__ = ["dropout_too_strong", "loss_not_finite", "overfitting", "too_little_capacity"]
 
@@ -29,8 +31,8 @@ STRONG = 0.5  # a share left out from which on dropout may be what keeps a netwo
 HALF = 0.5  # of what is won without what is meant to hold the network back
 ROWS = 5  # examples for each weight of a helper, too many to learn by heart
 WIDEST = 64  # units of a helper
-PARTS = 10  # looks at the validation loss within a trial
-TIMES = 2  # as high as its least: a validation loss that has risen
+PARTS = 8  # looks at the validation loss within a trial, each after twice as many steps
+TIMES = 1.5  # as high as its least: a validation loss that has risen
 
 
 @rule(
@@ -47,19 +49,9 @@ def dropout_too_strong(record: Record) -> Sign | None:
     layer passes on is mostly noise; and in evaluation mode, in which nothing is left out, the
     network is no better.
     """
-    parts = {
-        name: float(getattr(part, "p", 0) if isinstance(part, _DropoutNd) else part.dropout)
-        for model in record.models.values()
-        for name, part in model.named_modules()
-        if isinstance(part, _DropoutNd) or isinstance(getattr(part, "dropout", None), float)
-    }
-    functional = any(
-        node.kind in ("NativeDropout", "FeatureDropout", "Bernoulli")
-        for backward in record.backwards[:1]
-        for node in backward.graph.nodes
-    )
-    strongest = max(parts.values(), default=0.0)
-    if not (strongest >= STRONG or (functional and not strongest)) or well_learned(record):
+    shares = _shares_left_out(record)
+    strongest = max(shares.values(), default=0.0)
+    if strongest < STRONG or well_learned(record):
         return None
     found = race(record, "no dropout", _without_dropout)
     if found is None or not found.wins or found.missed < HALF:
@@ -70,13 +62,29 @@ def dropout_too_strong(record: Record) -> Sign | None:
         return None
     if measured < constant - HALF * (constant - found.loss):
         return None  # in evaluation mode the network does well
-    name = max(parts, key=parts.__getitem__) if parts else ""
+    name = max(shares, key=shares.__getitem__)
     evidence = (
-        f"a share of {strongest or 'some'} is left out; also in evaluation mode the loss on the "
+        f"a share of {strongest:g} is left out; also in evaluation mode the loss on the "
         f"training examples is {measured:.3g} in the end; {found.told('without dropout')}"
     )
     fix = f"- nn.Dropout({strongest:g})\n+ nn.Dropout({1 - strongest:.2g})"
     return Sign(evidence, name, fix if strongest > STRONG else "")
+
+
+def _shares_left_out(record: Record) -> dict[str, float]:
+    """Return the share that is left out by each layer of the networks, functions included."""
+    found = {
+        f"{name}.{own}".strip("."): float(part.p if isinstance(part, _DropoutNd) else part.dropout)
+        for name, model in record.models.items()
+        for own, part in model.named_modules()
+        if isinstance(part, _DropoutNd) or isinstance(getattr(part, "dropout", None), float)
+    }
+    for trace in traces_of(record)[:1]:
+        for call in trace.calls:
+            if call.name in DROPOUTS and call.argument(2, "training", True):
+                share = float(call.argument(1, "p", 0.5))
+                found[call.module] = max(share, found.get(call.module, 0.0))
+    return found
 
 
 def _without_dropout(trial: Trial) -> None:
@@ -102,7 +110,9 @@ def too_little_capacity(record: Record) -> Sign | None:
     few more units beside it, fewer than could learn the examples by heart, fit them at once.
     """
     outcome = outcome_of(record)
-    if well_learned(record) or not outcome.finite or outcome.falling:
+    if well_learned(record) or not outcome.finite:
+        return None
+    if outcome.falling and clearly_better(loss_if_longer(record), outcome.last, outcome.constant):
         return None
     width = _width_of_helper(record)
     if width is None:
@@ -116,7 +126,7 @@ def too_little_capacity(record: Record) -> Sign | None:
     if found is None or not found.wins or found.missed < HALF:
         return None
     told = found.told(f"with {width} more ReLU units beside the network")
-    return Sign(f"the loss no longer falls; {told}")
+    return Sign(f"the loss hardly falls any more; {told}")
 
 
 def _width_of_helper(record: Record) -> int | None:
@@ -129,7 +139,8 @@ def _width_of_helper(record: Record) -> int | None:
     if len(given) != 1 or len(entry.results) != 1 or not given[0].is_floating_point():
         return None
     result = tapes[0].shapes[entry.results[0]]
-    if result == tuple(given[0].shape):
+    again = any(entry.refs[0] in other.refs for other in tapes[0].entries if other is not entry)
+    if again or (result == tuple(given[0].shape) and given[0][0].numel() > 2):
         return None  # it gives back what it is given, through a narrow place that is meant so
     if given[0].dim() < 2 or not result or result[0] != len(given[0]):
         return None
@@ -189,6 +200,9 @@ def overfitting(record: Record) -> Sign | None:
     training = _loss_at_the_end(record, record.tapes)
     if not (math.isfinite(last) and last > TIMES * max(training, 0.0)):
         return None
+    known = {e.name for t in validation for e in t.entries if t.loss in e.results} <= {*LOSSES}
+    if last < (HALF if known else 1) * outcome.constant:
+        return None  # it does well on records that it has not seen
     losses = _validation_losses(record, validation)
     least = min(losses, default=math.nan)
     if not last > TIMES * least > 0:
@@ -255,7 +269,7 @@ def _validation_losses(record: Record, validation: list[Tape]) -> list[float]:
     if trial is None:
         return []
     steps = min(2 * MOST, record.counts["step"])
-    ends = [steps * part // PARTS for part in range(PARTS + 1)]
+    ends = [0, *sorted({max(1, round(steps / 2**part)) for part in range(PARTS)})]
     losses = []
     for begin, end in pairwise(ends):
         train(trial, steps=end - begin, seed=begin)

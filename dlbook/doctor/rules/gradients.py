@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dlbook.doctor.experiments import Cure, Trial, clearly_better, compare
 from dlbook.doctor.outcomes import outcome_of
-from dlbook.doctor.races import MOST, race, well_learned
+from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.replacing import replace_calls
 from dlbook.doctor.rules.rates import LOWER, first_that_wins
@@ -25,6 +25,7 @@ FADED = 1e-2  # of another layer's gradient, number by number: too little to lea
 LEAP = 10  # times its least so far: a loss that leaps
 SHARED = 8  # uses of one weight in a pass that make a network recurrent
 DEEP = 8  # layers with weights that a gradient must come back through
+EARLY = 100  # steps within which a network that began well has learned something
 LARGE = 2  # times its size: what a layer that is drawn too large makes of a signal
 SINGULAR = {
     "sqrt": ("the square root", "- x.sqrt()\n+ (x + 1e-8).sqrt()"),
@@ -128,6 +129,10 @@ def vanishing_gradients(record: Record) -> Sign | None:
     if kinds["Sigmoid"] + kinds["Tanh"] >= 2:
         replaced = "nn.Sigmoid()" if kinds["Sigmoid"] >= kinds["Tanh"] else "nn.Tanh()"
         cures["with ReLU between its layers"] = _with_relu, f"- {replaced}\n+ nn.ReLU()"
+        cures["with ReLU and weights of He's size"] = (
+            _with_relu_drawn_anew,
+            f"- {replaced}\n+ nn.ReLU()\n+ nn.init.kaiming_normal_(layer.weight)",
+        )
     cures["with weights of He's size"] = _drawn_anew, "+ nn.init.kaiming_normal_(layer.weight)"
     for told, (cure, fix) in cures.items():
         found = race(record, told, cure)
@@ -154,8 +159,14 @@ def _with_relu(trial: Trial) -> None:
     replace_calls(trial, ("sigmoid", "sigmoid_", "tanh", "tanh_"), torch.relu, keep_last=True)
 
 
+def _with_relu_drawn_anew(trial: Trial) -> None:
+    _drawn_anew(trial)
+    _with_relu(trial)
+
+
 def _drawn_anew(trial: Trial) -> None:
     generator = torch.Generator().manual_seed(0)
+    trial.clip = trial.clip or 1.0  # what keeps its first steps from undoing it
     for weight in _weights(trial.models):
         nn.init.kaiming_normal_(weight, generator=generator)
 
@@ -195,7 +206,7 @@ def weights_too_large(record: Record) -> Sign | None:
             for weight in _weights(trial.models):
                 weight.div_(max(_gain(weight), 1.0))
 
-    found = compare(record, smaller, steps=min(MOST, record.counts["step"]))
+    found = compare(record, smaller, steps=min(EARLY, record.counts["step"]))
     if found is None or not found.wins:
         return None
     name, gain = max(gains.items(), key=lambda item: item[1])
@@ -247,21 +258,25 @@ def exploding_gradients(record: Record) -> Sign | None:
         return None
     norms = [math.hypot(*step.gradients.values()) for step in record.steps]
     usual = median([norm for norm in norms if math.isfinite(norm)] or [0.0])
-    for limit in (usual, usual / 10):
-        found = race(record, f"clipped to {limit}", _clipped(limit)) if limit else None
-        if found is None or not found.wins:
-            continue
-        slower = first_that_wins(record, LOWER)
-        constant = found.made.constant
-        if slower is not None and clearly_better(slower[1].loss, found.loss, constant):
-            return None
-        highest = max(norms, key=lambda norm: norm if math.isfinite(norm) else math.inf)
-        evidence = (
-            f"the norm of the gradient is {usual:.2g} in the median step and {highest:.2g} in the "
-            f"highest looked at; {found.told(f'with gradients clipped to {limit:.2g}')}"
-        )
-        return Sign(evidence, record.step_line)
-    return None
+    races = {
+        limit: race(record, f"clipped to {limit}", _clipped(limit))
+        for limit in (usual, usual / 3, usual / 10)
+        if limit
+    }
+    won = {limit: found for limit, found in races.items() if found is not None and found.wins}
+    if not won:
+        return None
+    limit, found = min(won.items(), key=lambda item: item[1].loss)
+    slower = first_that_wins(record, LOWER)
+    constant = found.made.constant
+    if slower is not None and clearly_better(slower[1].loss, found.loss, constant):
+        return None
+    highest = max(norms, key=lambda norm: norm if math.isfinite(norm) else math.inf)
+    evidence = (
+        f"the norm of the gradient is {usual:.2g} in the median step and {highest:.2g} in the "
+        f"highest looked at; {found.told(f'with gradients clipped to {limit:.2g}')}"
+    )
+    return Sign(evidence, record.step_line)
 
 
 def _clipped(limit: float) -> Cure:

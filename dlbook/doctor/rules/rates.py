@@ -19,6 +19,7 @@ __all__ = [
     "decay_out_of_scale",
     "eps_too_large",
     "first_that_wins",
+    "loss_if_longer",
     "rate_too_high",
     "rate_too_low",
     "stopped_while_falling",
@@ -169,7 +170,7 @@ def stopped_while_falling(record: Record) -> Sign | None:
     outcome = outcome_of(record)
     if well_learned(record) or not outcome.falling:
         return None
-    later = _trained_longer(record)
+    later = loss_if_longer(record)
     if not clearly_better(later, outcome.last, outcome.constant):
         return None
     if outcome.last < outcome.constant - HALF * (outcome.constant - later):
@@ -245,8 +246,19 @@ def _with_rate(factor: float) -> Cure:
     return cure
 
 
-def _trained_longer(record: Record) -> float:
-    """Return the loss that the run comes to if it goes on as it ended; nan if it cannot."""
+def loss_if_longer(record: Record) -> float:
+    """Return the loss that the run comes to if it goes on as it ended.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+
+    Returns
+    -------
+    float
+        After four times as many steps more, at most 400; nan where it cannot be made again.
+    """
     if "trained longer" not in record.cache:
         record.cache["trained longer"] = _train_longer(record)
     return float(record.cache["trained longer"])
