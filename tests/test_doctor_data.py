@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from dlbook.doctor import Finding
 from dlbook.doctor.discovery import watch_everything
@@ -189,6 +189,44 @@ def labels_of_other_rows() -> None:
     accuracy(trained(X[:300], y[:300], cross_entropy, outputs=4), X[300:], y[300:])
 
 
+class Stored(Dataset[tuple[Tensor, Tensor]]):
+    """Gives items in a way of one's own."""
+
+    def __init__(self, give: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]) -> None:
+        self.X, self.y = classes()
+        self.give = give
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.give(self.X, self.y, index)
+
+
+def trained_on(data: Stored) -> None:
+    model = nn.Linear(8, 4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(5):
+        for xb, yb in DataLoader(data, 40, shuffle=True):
+            loss = cross_entropy(model(xb), yb)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def first_item_for_every_index() -> None:
+    trained_on(Stored(lambda X, y, _index: (X[0], y[0])))
+
+
+def scaled_in_place_when_read() -> None:
+    trained_on(Stored(lambda X, y, index: (X[index].mul_(1.1), y[index])))
+
+
+def commonest_class_ignored() -> None:
+    X, y = classes()
+    trained(X, y, nn.CrossEntropyLoss(ignore_index=2), outputs=4)
+
+
 FAULTS: list[tuple[Program, str]] = [
     (infinite_ratio_among_inputs, "inputs-not-finite"),
     (missing_targets, "targets-not-finite"),
@@ -205,6 +243,9 @@ FAULTS: list[tuple[Program, str]] = [
     (two_draws_with_two_seeds, "validation-overlaps-training"),
     (validation_in_raw_units, "validation-scaled-otherwise"),
     (labels_of_other_rows, "labels-unrelated-to-inputs"),
+    (first_item_for_every_index, "items-repeated"),
+    (scaled_in_place_when_read, "dataset-changes-its-items"),
+    (commonest_class_ignored, "labels-ignored"),
 ]
 
 
@@ -296,7 +337,28 @@ def real_and_drawn_by_turns() -> None:
         making.step()
 
 
+def noise_added_when_read() -> None:
+    trained_on(Stored(lambda X, y, index: (X[index] + 0.1 * torch.randn(8), y[index])))
+
+
+def padding_of_number_zero_ignored() -> None:
+    tokens = torch.randint(1, 12, (160, 10))
+    lengths = torch.randint(4, 10, (160, 1))
+    tokens = tokens.where(torch.arange(10) < lengths, 0)
+    kinds = tokens.clamp(max=5)
+    model = nn.Sequential(nn.Embedding(12, 16), nn.Linear(16, 6))
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    criterion = nn.CrossEntropyLoss(ignore_index=0)
+    for rows in torch.randint(160, (60, 32)):
+        loss = criterion(model(tokens[rows]).flatten(0, 1), kinds[rows].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
 SOUND: list[Program] = [
+    noise_added_when_read,
+    padding_of_number_zero_ignored,
     inputs_of_large_size_that_are_learned,
     one_column_that_decides,
     table_of_yes_and_no,

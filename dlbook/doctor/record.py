@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from dlbook.doctor.graphs import Graph
 from dlbook.doctor.habits import Habits
+from dlbook.doctor.stores import Stores
 from dlbook.doctor.surroundings import Surroundings
 from dlbook.doctor.tape import Tape
 
@@ -220,6 +221,8 @@ class Record:
         What was seen around the networks: loaders, schedules, seeds.
     habits : Habits
         What the loop did over and over.
+    stores : Stores
+        What fetching did to the data.
     taught : set of str
         The networks whose outputs without gradients went into a later loss, as a target does.
     trouble : list of str
@@ -255,6 +258,7 @@ class Record:
     steps: list[StepFacts] = field(default_factory=list)
     around: Surroundings = field(default_factory=Surroundings)
     habits: Habits = field(default_factory=Habits)
+    stores: Stores = field(default_factory=Stores)
     taught: set[str] = field(default_factory=set)
     trouble: list[str] = field(default_factory=list)
     deadline: float = math.inf

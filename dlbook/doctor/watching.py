@@ -26,6 +26,7 @@ from dlbook.doctor.habits import observe
 from dlbook.doctor.lines import line_of_reader
 from dlbook.doctor.record import Backward, Break, Call, Mark, ParameterFacts, Record, StepFacts
 from dlbook.doctor.rules import diagnose
+from dlbook.doctor.stores import observe_stores
 from dlbook.doctor.surroundings import look_around
 from dlbook.doctor.tape import Recorder, is_transformed
 
@@ -80,6 +81,7 @@ class Watcher:
         self._replace(torch.autograd, "backward", self._watched_backward)
         look_around(self.record.around, self._replace)
         observe(self.record.habits, self._replace)
+        observe_stores(self.record.stores, self._replace)
         self._record()
         return self
 
