@@ -257,7 +257,7 @@ def _by_epoch(schedule: LRScheduler | None) -> TypeGuard[ReduceLROnPlateau]:
 
 
 def _follow(optimizer: torch.optim.Optimizer) -> None:
-    """Bring what an optimizer keeps, as Adagrad does from the start, to where its parameters are."""
+    """Bring what an optimizer keeps, as Adagrad from the start, to where its parameters are."""
     if any(
         isinstance(part, torch.Tensor) and part.ndim and part.device != p.device
         for p, kept in optimizer.state.items()
