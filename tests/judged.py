@@ -45,7 +45,7 @@ def batches(*tensors: Tensor, size: int = 32, epochs: int = 10) -> Iterable[tupl
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     """Make one step."""
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
 
 

@@ -141,6 +141,24 @@ def cross_entropy_by_hand(p: Tensor, y: Tensor) -> Tensor:
     return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
 
 
+def of_rain(logarithm: Callable[[Tensor], Tensor]) -> None:
+    rain = torch.rand(320, 5) * (torch.rand(320, 5) > 0.02)
+
+    class Rain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mlp(5, 8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.body(logarithm(x))
+            return out
+
+    model = Rain()
+    optimizer = torch.optim.Adam(model.parameters())
+    for inputs, targets in batches(rain, rain.sum(1, keepdim=True)):
+        descend(optimizer, functional.mse_loss(model(inputs), targets))
+
+
 def rounded(within: bool, how: Callable[[Tensor], Tensor]) -> None:
     X = torch.rand(320, 5)
     Y = X.sum(1, keepdim=True)
@@ -267,6 +285,10 @@ BROKEN: dict[str, tuple[str, Program]] = {
         "logarithm-of-zero",
         lambda: classify(lambda z, y: by_hand((200 * z).softmax(1).log(), y)),
     ),
+    "a logarithm of inputs within the network": (
+        "logarithm-of-zero",
+        lambda: of_rain(torch.log),
+    ),
     "a logarithm of logits": (
         "logarithm-of-zero",
         lambda: binary(cross_entropy_by_hand),
@@ -314,6 +336,7 @@ SOUND: dict[str, Program] = {
     ),
     "the part behind the point": lambda: rounded(True, lambda x: x - x.floor()),
     "losses of two backward passes": two_losses,
+    "a logarithm of inputs and one": lambda: of_rain(torch.log1p),
     "a loss cloned": lambda: detached(torch.clone),
 }
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from dlbook.doctor.graphs import Graph, Node
+from dlbook.doctor.graphs import SHAPING, Graph, Node
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
+from dlbook.doctor.traces import Call, Trace, traces_of
 
 __all__ = [
     "logarithm_of_zero",
@@ -55,7 +56,7 @@ def rounding_without_a_gradient(record: Record) -> Sign | None:
 
 @rule(
     severity="error",
-    title="the loss takes the logarithm of zero",
+    title="the loss takes the logarithm of zero: an unstable form by hand",
     fix="- log_p = torch.log(torch.sigmoid(z))\n+ log_p = functional.logsigmoid(z)",
     born="unstable_by_hand",
     causes=("loss-not-finite", "nan-gradient", "rate-too-high", "exploding-gradients"),
@@ -69,17 +70,30 @@ def logarithm_of_zero(record: Record) -> Sign | None:
     broken = record.broken
     if broken is None or broken.parameters:
         return None
+    when = f"after {broken.step} steps the loss was not finite, with all weights finite"
     for node in broken.graph.of_kind("Log", "Log2", "Log10", "Xlogy"):
         least = node.saved.get("least", 1.0)
         if least > 0 or math.isnan(least):
             continue
-        told = f"after {broken.step} steps the loss was not finite, with all weights finite; "
-        told += f"{node.kind.lower()} was taken of numbers down to {least:g}"
-        if least == 0:
-            return Sign(told, broken.where)
-        fix = "- p = model(X)\n+ p = torch.sigmoid(model(X))"
-        title = "the loss takes the logarithm of numbers below 0: logits, not probabilities"
-        return Sign(told, broken.where, fix, title)
+        told = f"{when}; {node.kind.lower()} was taken of numbers down to {least:g}"
+        if least < 0:
+            fix = "- p = model(X)\n+ p = torch.sigmoid(model(X))"
+            title = "the loss takes the logarithm of numbers below 0: logits, not probabilities"
+            return Sign(told, broken.where, fix, title)
+        name = _squashed_by(node)
+        title = f"the logarithm of a {name} is taken by hand (unstable), and is that of 0"
+        stable = {"softmax": "torch.log_softmax(z, dim=1)", "sigmoid": "functional.logsigmoid(z)"}
+        fix = f"- log_p = torch.log(torch.{name}(z))\n+ log_p = {stable.get(name)}"
+        return Sign(told, broken.where, *((fix, title) if name else ()))
+    for trace in (t for t in traces_of(record) if not math.isfinite(t.tape.value)):
+        call = _breaks(trace)
+        if call is None or call.name.rstrip("_") not in ("log", "log2", "log10", "xlogy"):
+            return None
+        least = min(float(t.min()) for t in call.tensors if t.numel())
+        told = f"{when}; {call.name} was taken of numbers down to {least:g}, before any layer"
+        fix = f"- x = torch.{call.name}(x)\n+ x = torch.log1p(x)"
+        title = "the logarithm of 0 is taken of the inputs"
+        return Sign(told, call.where or call.module, fix, title if least == 0 else "")
     return None
 
 
@@ -104,6 +118,29 @@ def loss_detached(record: Record) -> Sign | None:
         "operation behind it: no parameter got a gradient"
     )
     return Sign(evidence, looked[0].where)
+
+
+def _squashed_by(node: Node) -> str:
+    """Name the function whose result a logarithm was taken of, if it is softmax or a sigmoid."""
+    below = node.inputs[0] if node.inputs else None
+    while below is not None:
+        made_of = {source.kind for n in range(len(below.inputs)) if (source := below.source(n))}
+        if below.kind == "Softmax" or (below.kind == "Div" and "Exp" in made_of):
+            return "softmax"
+        if below.kind in ("Reciprocal", "Sigmoid"):
+            return "sigmoid"
+        if below.kind not in SHAPING | {"Add", "Gather", "Index", "Rsub", "Sub"}:
+            return ""
+        below = below.inputs[0] if len(below.inputs) == 1 else None
+    return ""
+
+
+def _breaks(trace: Trace) -> Call | None:
+    """Return the first call that made of finite numbers one that is not."""
+    for call in trace.calls:
+        if any(not bool(t.isfinite().all()) for t in call.results if t.is_floating_point()):
+            return call if all(bool(t.isfinite().all()) for t in call.tensors) else None
+    return None
 
 
 def _rounding(record: Record, *, whole: bool) -> Sign | None:
