@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 import torch
 
-__all__ = ["line_of_reader"]
+__all__ = ["codes_of_reader", "line_of_reader"]
 
+DEEPEST = 4  # functions of the reader's within each other that are told
 FOREIGN = (str(Path(__file__).parent), str(Path(torch.__file__).parent), contextlib.__file__, "<")
 
 
@@ -23,6 +25,29 @@ def line_of_reader() -> str:
         As ``"train.py:12"``; empty where there is none.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(FOREIGN):
+    while frame is not None and not (name := _readers(frame.f_code.co_filename)):
         frame = frame.f_back
-    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return "" if frame is None else f"{name}:{frame.f_lineno}"
+
+
+@cache
+def _readers(path: str) -> str:
+    """Return a file's name if it is the reader's."""
+    return "" if path.startswith(FOREIGN) else Path(path).name
+
+
+def codes_of_reader() -> dict[CodeType, int]:
+    """Return the reader's functions that are at work, with the line that each has come to.
+
+    Returns
+    -------
+    dict of code to int
+        The innermost few, PyTorch's and the doctor's left out.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    found: dict[CodeType, int] = {}
+    while frame is not None and len(found) < DEEPEST:
+        if not frame.f_code.co_filename.startswith(FOREIGN):
+            found.setdefault(frame.f_code, frame.f_lineno)
+        frame = frame.f_back
+    return found

@@ -6,6 +6,7 @@ import math
 import weakref
 from collections import Counter
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from torch import Tensor, nn
@@ -223,6 +224,8 @@ class Record:
         What the loop did over and over.
     stores : Stores
         What fetching did to the data.
+    at_work : dict of code to set of int
+        The reader's functions in which networks were called, with the lines of the calls.
     taught : set of str
         The networks whose outputs without gradients went into a later loss, as a target does.
     trouble : list of str
@@ -259,6 +262,7 @@ class Record:
     around: Surroundings = field(default_factory=Surroundings)
     habits: Habits = field(default_factory=Habits)
     stores: Stores = field(default_factory=Stores)
+    at_work: dict[CodeType, set[int]] = field(default_factory=dict)
     taught: set[str] = field(default_factory=set)
     trouble: list[str] = field(default_factory=list)
     deadline: float = math.inf

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from itertools import islice
 from numbers import Real
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
@@ -19,11 +20,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from dlbook.doctor.findings import Report
 from dlbook.doctor.graphs import graph_of
 from dlbook.doctor.habits import observe
-from dlbook.doctor.lines import line_of_reader
+from dlbook.doctor.lines import codes_of_reader, line_of_reader
 from dlbook.doctor.record import Backward, Break, Call, Mark, ParameterFacts, Record, StepFacts
 from dlbook.doctor.rules import diagnose
 from dlbook.doctor.stores import observe_stores
@@ -38,6 +40,7 @@ TAPES = 40  # passes to a loss that are kept, and as many without one
 PARTS = 200  # passes whose inputs' memory is looked at
 CALLS = 50_000  # functions that are noted before the recorder is taken away
 COPIED = 20_000_000  # numbers in a network whose first state is kept
+FUSED = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
 
 
 class Watcher:
@@ -65,7 +68,9 @@ class Watcher:
         self._names: dict[int, str] = {}  # of the networks, by their ids
         self._running: list[str] = []  # networks that compute
         self._hooked: set[int] = set()  # ids of parameters
-        self._stepping = False
+        self._changes: dict[int, list[nn.Module]] = {}  # the networks of each optimizer, by its id
+        self._stepping: tuple[FrameType, bool] | None = None
+        self._looking = True
         self._entered = 0
 
     def __enter__(self) -> Self:
@@ -79,6 +84,7 @@ class Watcher:
             self._watch_steps(optimizer)
         self._replace(nn.Module, "__call__", self._watched_call)
         self._replace(torch.autograd, "backward", self._watched_backward)
+        self._replace(_BaseDataLoaderIter, "__next__", self._watched_fetch)
         look_around(self.record.around, self._replace)
         observe(self.record.habits, self._replace)
         observe_stores(self.record.stores, self._replace)
@@ -96,6 +102,7 @@ class Watcher:
         if self._entered:
             return
         self.record.error = error
+        self._end_step()
         if self._recorder.tape.networks and len(self.record.evaluations) < TAPES:
             self.record.evaluations.append(self._recorder.tape)
         self._stop_recording()
@@ -200,14 +207,13 @@ class Watcher:
 
     def _record(self) -> None:
         """Let the recorder note what is called from here on, while there is room."""
-        if not self._recording and self._recorder.calls < CALLS:
+        if not self._recording:
             self._recorder.__enter__()  # type: ignore[no-untyped-call]
             self._recording = True
 
     def _stop_recording(self) -> None:
         """Take the recorder away, unless something of the reader's was put on top of it."""
-        if self._recording and self._recorder.on_top:
-            self._recorder.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        if self._recording and self._recorder.stop():
             self._keep_evaluation()
             self._recording = False
 
@@ -218,10 +224,17 @@ class Watcher:
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():  # first of all: a compiler reads no further
                 return original(module, *args, **kwargs)
-            name = None if self.paused or is_transformed() else self._name_of(module)
-            if name is None or name in self._running:
+            if self._running and len(self._names) == 1:  # within the one that there is
                 return original(module, *args, **kwargs)
-            return self._watched_pass(name, module, original, args, kwargs)
+            name = self._name_of(module)
+            if name in self._running or self.paused or is_transformed():
+                name = None
+            if name is not None:
+                return self._watched_pass(name, module, original, args, kwargs)
+            if isinstance(module, FUSED) and not module.training:  # it asks whether there is a mode
+                with self._recorder.resting():
+                    return original(module, *args, **kwargs)
+            return original(module, *args, **kwargs)
 
         return call
 
@@ -234,6 +247,7 @@ class Watcher:
         kwargs: dict[str, Any],
     ) -> Any:
         """Let a network compute, and note it."""
+        self._ends_if_raised()
         again = torch._C._current_graph_task_id() != -1  # a backward pass is under way
         if again:
             self._computed_again(name, model)
@@ -242,7 +256,7 @@ class Watcher:
         outermost = not self._recorder.depth
         if outermost and not again:
             evaluates = not (torch.is_grad_enabled() and model.training)
-            self._begin_tape(evaluates, follows=self._recorder.follows((args, kwargs)))
+            self._begin_tape(evaluates, (args, kwargs))
         self._running.append(name)
         try:
             with self._recorder.resting():
@@ -262,11 +276,18 @@ class Watcher:
         self.record.event("forward")
         with_gradients = torch.is_grad_enabled()
         key = (name, model.training, with_gradients)
-        call = self.record.forwards.setdefault(key, Call(where=line_of_reader()))
+        call = self.record.forwards.get(key)
+        if call is None:
+            call = self.record.forwards[key] = Call(where=line_of_reader())
         call.count += 1
+        if call.count <= 2:
+            for code, line in codes_of_reader().items():
+                self.record.at_work.setdefault(code, set()).add(line)
         call.later += self.record.counts["step"] > 0
         if model.training and with_gradients:
-            unused = self.record.unused.setdefault(name, Call(where=line_of_reader()))
+            unused = self.record.unused.get(name)
+            if unused is None:
+                unused = self.record.unused[name] = Call(where=line_of_reader())
             unused.count += 1
         if with_gradients and name not in self.record.modes:
             self.record.modes[name] = {n: m.training for n, m in model.named_modules()}
@@ -287,16 +308,20 @@ class Watcher:
         """Return the name of the network that is called; None if it is none that is watched."""
         return self._names.get(id(plain(module)))
 
-    def _begin_tape(self, evaluates: bool, *, follows: bool) -> None:
+    def _begin_tape(self, evaluates: bool, given: Any) -> None:
         """Keep the tape of an evaluation; take the recorder away once there are enough.
 
         A network that is given what another one gave out goes on with the same pass.
         """
-        if self._recorder.finished or evaluates != self._evaluates or (evaluates and not follows):
+        kept = self.record.evaluations if evaluates else self.record.tapes
+        room = len(kept) < TAPES and self._recorder.calls < CALLS
+        if not room and not self._recording:
+            return
+        goes_on = evaluates == self._evaluates and not self._recorder.finished
+        if not goes_on or (evaluates and not self._recorder.follows(given)):
             self._keep_evaluation()
         self._evaluates = evaluates
-        kept = self.record.evaluations if evaluates else self.record.tapes
-        if len(kept) < TAPES:
+        if room:
             self._record()
         else:
             self._stop_recording()
@@ -315,13 +340,13 @@ class Watcher:
                 return
             first, facts.arrived = not facts.arrived, True
             facts.arrivals += 1
-            if not self._looks(self.record.counts["step"] + 1):
+            if not self._looking:
                 return
-            facts.nonzero = facts.nonzero or bool(gradient.any())
+            facts.nonzero = facts.nonzero or _any(gradient)
             if not facts.fresh:
                 earlier = facts.parameter.grad
                 handled = first and earlier is not None and earlier._version != facts.version
-                facts.fresh = earlier is None or handled or not bool(earlier.any())
+                facts.fresh = earlier is None or handled or not _any(earlier)
 
         return arrives
 
@@ -329,14 +354,19 @@ class Watcher:
         if self.paused:
             return
         self.record.event("step")
-        self._recorder.depth += not self._stepping  # the step before may have raised
-        self._stepping = True
+        self._ends_if_raised()
+        if self._stepping is None:
+            self._stepping = sys._getframe(1), self._recorder.leave()
         number = self.record.counts["step"]
         if not self.record.step_line:
             self.record.step_line = line_of_reader()
         for tape in self.record.tapes[-1:]:
             tape.stepped = True
-        self.record.habits.step(_rate(optimizer), self._trains(optimizer))
+        if self._looks(number) or id(optimizer) not in self._changes:
+            self._changes[id(optimizer)] = self._changed_by(optimizer)
+        changes = self._changes[id(optimizer)]
+        trains = not changes or any(model.training for model in changes)
+        self.record.habits.step(_rate(optimizer), trains)
         if not self._looks(number):
             return
         for name, model in self.record.models.items():
@@ -366,14 +396,10 @@ class Watcher:
         if self.paused:
             return
         self.record.around.stepped()
-        looked = self._looks(self.record.counts["step"])
-        for facts in self._facts(optimizer):
-            if facts.arrived and facts.stepped and looked:
-                facts.cycles += 1
-                facts.kept += not facts.fresh
-            facts.arrived = facts.nonzero = facts.fresh = False
-            facts.stepped = True
-            facts.version = -1 if facts.parameter.grad is None else facts.parameter.grad._version
+        number = self.record.counts["step"]
+        looked, self._looking = self._looks(number), self._looks(number + 1)
+        if looked or self._looking or len(self.record.optimizers) > 1:
+            self._end_round(optimizer, looked)
         if self._looked_at:
             changes = {id(p): _norm(p.detach() - old) for p, old in self._looked_at.items()}
             self.record.steps[-1].changes = changes
@@ -384,14 +410,42 @@ class Watcher:
                 not torch.equal(p, before) for p, before in self._looked_at.items()
             )
             self._looked_at = {}
-        self._recorder.depth -= self._stepping
-        self._stepping = False
+        if self._stepping is not None and self._stepping[0] is sys._getframe(1):
+            self._end_step()
         if not self._recorder.finished:
             self._recorder.begin()
+
+    def _end_round(self, optimizer: Optimizer, looked: bool) -> None:
+        """Count what arrived since the step before, if the round was looked at; begin anew."""
+        for facts in self._facts(optimizer):
+            if facts.arrived and facts.stepped and looked:
+                facts.cycles += 1
+                facts.kept += not facts.fresh
+            facts.arrived = facts.nonzero = facts.fresh = False
+            facts.stepped = True
+            facts.version = -1 if facts.parameter.grad is None else facts.parameter.grad._version
+
+    def _end_step(self) -> None:
+        """Let the recorder come back after a step."""
+        if self._stepping is not None:
+            self._recorder.come_back(self._stepping[1])
+            self._stepping = None
+
+    def _ends_if_raised(self) -> None:
+        """End a step that raised: the function that called its hooks is no longer under way."""
+        if self._stepping is None:
+            return
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame is self._stepping[0]:
+                return
+            frame = frame.f_back
+        self._end_step()
 
     def _watched_backward(self, original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            self._ends_if_raised()
             loss = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
             with self._recorder.resting():
                 if not self.paused and isinstance(loss, Tensor):
@@ -399,6 +453,18 @@ class Watcher:
                 original(tensors, *args, **kwargs)
 
         return backward
+
+    def _watched_fetch(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Let loaders fetch unnoted after the first rounds: they call functions by the hundred."""
+
+        @wraps(original)
+        def fetch(batches: Any) -> Any:
+            if not self._recording or self.record.counts["forward"] <= FIRST:
+                return original(batches)
+            with self._recorder.resting():
+                return original(batches)
+
+        return fetch
 
     def _note_backward(self, loss: Tensor) -> None:
         self.record.event("backward")
@@ -445,15 +511,14 @@ class Watcher:
             alive = sum(mark() is not None for mark in marks)
             self.record.graphs_kept = max(self.record.graphs_kept, (alive, len(marks)))
 
-    def _trains(self, optimizer: Optimizer) -> bool:
-        """Tell whether any network that an optimizer changes is in training mode."""
+    def _changed_by(self, optimizer: Optimizer) -> list[nn.Module]:
+        """Return the networks that an optimizer changes."""
         held = {id(p) for p in _held(optimizer)}
-        changed = [
+        return [
             model
             for model in self.record.models.values()
             if any(id(p) in held for p in model.parameters())
         ]
-        return not changed or any(model.training for model in changed)
 
     def _facts(self, optimizer: Optimizer) -> Iterator[ParameterFacts]:
         """Yield what is known of the parameters that an optimizer holds."""
@@ -600,13 +665,19 @@ def _norm(tensor: Tensor) -> float:
     return float(tensor.float().norm())
 
 
+def _any(tensor: Tensor) -> bool:
+    """Tell whether any number is not 0: by the norm, which is faster, where no square vanishes."""
+    return (tensor.layout is torch.strided and bool(tensor.norm())) or bool(tensor.any())
+
+
 def _share_kept(parameter: Tensor, before: Tensor) -> float:
     """Of the numbers with a gradient other than zero, return the share that stayed as they were."""
     gradient = parameter.grad
-    if gradient is None or gradient.is_sparse or not bool(gradient.any()):
+    if gradient is None or gradient.is_sparse or not _any(gradient):
         return 0.0
     meant = gradient != 0
-    return float((parameter.detach() == before)[meant].float().mean())
+    kept = (parameter.detach() == before).logical_and_(meant)
+    return int(kept.count_nonzero()) / int(meant.count_nonzero())
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:

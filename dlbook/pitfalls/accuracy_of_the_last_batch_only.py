@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from dlbook.pitfalls.programs import Measured, Outcome
 
 KIND = "loop"
-FINDING = "accuracy-of-the-last-batch-only"
+FINDING = "counter-reset-in-each-batch"
 
 
 def broken(seed: int) -> Measured:

@@ -10,6 +10,7 @@ from dlbook.doctor.record import Record
 from dlbook.doctor.rules import (
     axes,
     classes,
+    counting,
     crashes,
     cuts,
     data,
@@ -42,6 +43,7 @@ __all__ = [
     "Rule",
     "axes",
     "classes",
+    "counting",
     "crashes",
     "cuts",
     "data",

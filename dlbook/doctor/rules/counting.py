@@ -1,0 +1,194 @@
+"""Rules about what a loop counts in plain Python, read from the lines that were at work.
+
+Numbers that are added up outside PyTorch leave no trace in a graph. Where the source of the
+reader's functions can be had, and only in those in which networks were called, it is read.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from dlbook.doctor.record import Record
+from dlbook.doctor.rules.rule import Sign, rule
+
+__all__ = ["counter_reset_in_each_batch", "mean_losses_divided_by_examples"]
+
+Loop = ast.For | ast.While
+
+
+class Source(NamedTuple):
+    """A function that was at work: its tree, its file, and the lines that called networks."""
+
+    tree: ast.AST
+    file: str
+    calls: set[int]
+
+
+@rule(
+    severity="error",
+    title="the counter starts anew in each batch: the accuracy is that of the last batch only",
+    fix="+ right = 0\n  for X, y in loader:\n-     right = 0\n"
+    "      right += (model(X).argmax(1) == y).sum().item()",
+    born="accuracy_of_the_last_batch_only",
+)
+def counter_reset_in_each_batch(record: Record) -> Sign | None:
+    """Find counters that are set to zero within the loop over the batches.
+
+    What is added up over the batches must be set to zero before the loop. Set to zero within it,
+    only the last batch is left at the end.
+    """
+    for source in _sources(record):
+        for loop in _loops_of_batches(source):
+            for name, line in _zeroed(loop):
+                added = [n for n in _added(loop) if n == name]
+                if added and _read_after(source.tree, loop, name):
+                    evidence = f"{name} is set to 0 in each turn of the loop that adds it up"
+                    return Sign(evidence, f"{source.file}:{line}")
+    return None
+
+
+@rule(
+    severity="error",
+    title="mean losses of batches are averaged wrongly: divided by the number of examples",
+    fix="- total += loss.item()\n+ total += loss.item() * len(X)\n  total / len(loader.dataset)",
+    born="averages_of_uneven_batches",
+)
+def mean_losses_divided_by_examples(record: Record) -> Sign | None:
+    """Find sums of mean losses that are divided by the number of examples.
+
+    The loss of a batch is the mean over its examples already. Divided by the number of all
+    examples again, the sum is too small by the size of a batch.
+    """
+    mean = {
+        int(entry.where.rpartition(":")[2])
+        for tape in (*record.tapes, *record.evaluations)
+        for entry in tape.entries
+        if entry.kwargs.get("reduction") == "mean" and entry.where
+    }
+    sizes = [
+        tape.shapes[slot][0] for tape in record.tapes for slot in tape.given if tape.shapes[slot]
+    ]
+    if not mean or not sizes or max(sizes) < 2:
+        return None
+    for source in _sources(record):
+        for loop in _loops_of_batches(source):
+            for one in loop.body:
+                if _adds_item_of(one, loop, mean) and isinstance(one, ast.AugAssign):
+                    name = ast.unparse(one.target)
+                    if _divided_by_examples(source.tree, name):
+                        evidence = f"{name} adds up mean losses and is divided by len(….dataset)"
+                        return Sign(evidence, f"{source.file}:{one.lineno}")
+    return None
+
+
+def _sources(record: Record) -> Iterator[Source]:
+    """Yield the functions at work whose source can be had, with the lines of their file."""
+    for code, lines in record.at_work.items():
+        whole = code.co_name == "<module>"
+        try:
+            text = Path(code.co_filename).read_text() if whole else inspect.getsource(code)
+            tree = ast.parse(textwrap.dedent(text))
+        except (OSError, SyntaxError, TypeError, UnicodeDecodeError):
+            continue
+        ast.increment_lineno(tree, 0 if whole else code.co_firstlineno - 1)
+        yield Source(tree, Path(code.co_filename).name, lines)
+
+
+def _loops_of_batches(source: Source) -> Iterator[Loop]:
+    """Yield the innermost loops in which a network was called."""
+    loops = [node for node in ast.walk(source.tree) if isinstance(node, Loop)]
+    for loop in loops:
+        within = {line for line in source.calls if loop.lineno < line <= (loop.end_lineno or 0)}
+        deeper = {
+            line
+            for other in loops
+            if other is not loop and loop.lineno < other.lineno <= (loop.end_lineno or 0)
+            for line in within
+            if other.lineno < line <= (other.end_lineno or 0)
+        }
+        if within - deeper:
+            yield loop
+
+
+def _statements(loop: Loop) -> Iterator[ast.stmt]:
+    """Yield a loop's own statements, and those of ``with`` and ``if`` in it, not of loops in it."""
+    waiting: list[ast.stmt] = list(loop.body)
+    while waiting:
+        one = waiting.pop(0)
+        yield one
+        if isinstance(one, ast.With | ast.If):
+            waiting.extend(one.body)
+
+
+def _zeroed(loop: Loop) -> Iterator[tuple[str, int]]:
+    for one in loop.body:
+        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant):
+            for target in one.targets:
+                if isinstance(target, ast.Name) and one.value.value in (0, 0.0):
+                    yield target.id, one.lineno
+
+
+def _added(loop: Loop) -> Iterator[str]:
+    for one in _statements(loop):
+        if isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name):
+            yield one.target.id
+
+
+def _read_after(tree: ast.AST, loop: Loop, name: str) -> bool:
+    """Tell whether a name is read behind a loop, and not within but to add to it."""
+    reads = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+    ]
+    last = loop.end_lineno or loop.lineno
+    return any(line > last for line in reads) and not any(
+        loop.lineno < line <= last for line in reads
+    )
+
+
+def _adds_item_of(one: ast.stmt, loop: Loop, mean: set[int]) -> bool:
+    """Tell whether a statement adds ``.item()`` of a mean loss, and nothing else."""
+    if not isinstance(one, ast.AugAssign) or not isinstance(one.op, ast.Add):
+        return False
+    value = one.value
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        if value.func.attr != "item":
+            return False
+        inner = value.func.value
+        if isinstance(inner, ast.Call):
+            return inner.lineno in mean and not _sums(inner)
+        if isinstance(inner, ast.Name):
+            return any(
+                isinstance(other, ast.Assign)
+                and other.lineno in mean
+                and isinstance(other.value, ast.Call)
+                and not _sums(other.value)
+                and [ast.unparse(target) for target in other.targets] == [inner.id]
+                for other in _statements(loop)
+            )
+    return False
+
+
+def _sums(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("sum", "mean")
+
+
+def _divided_by_examples(tree: ast.AST, name: str) -> bool:
+    """Tell whether a name is divided by the length of something's ``dataset``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            left, right = node.left, node.right
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
+            left, right = node.target, node.value
+        else:
+            continue
+        by = ast.unparse(right)
+        if ast.unparse(left) == name and by.startswith("len(") and by.endswith(".dataset)"):
+            return True
+    return False
