@@ -129,7 +129,7 @@ def sums(model: nn.Module, clip: float = 0.0, rate: float = 0.002) -> None:
     optimizer = SGD(model.parameters(), lr=rate, momentum=0.9)
     for inputs, targets in batches(X, Y, size=20, epochs=15):
         optimizer.zero_grad()
-        functional.mse_loss(model(inputs), targets).backward()
+        functional.mse_loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
         if clip:
             nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()

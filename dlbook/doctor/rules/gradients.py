@@ -172,10 +172,15 @@ def _drawn_anew(trial: Trial) -> None:
 
 
 def _weights(models: dict[str, nn.Module]) -> list[Tensor]:
-    """Return the weights of linear layers and convolutions."""
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    parts = [part for model in models.values() for part in model.modules()]
-    return [part.weight for part in parts if isinstance(part, kinds)]
+    """Return the weights of linear layers and convolutions, and matrices of the reader's own."""
+    return [
+        p
+        for model in models.values()
+        for part in model.modules()
+        if not isinstance(part, nn.Embedding | nn.EmbeddingBag | nn.RNNBase)
+        for p in part.parameters(recurse=False)
+        if p.dim() > 1
+    ]
 
 
 @rule(
@@ -204,7 +209,7 @@ def weights_too_large(record: Record) -> Sign | None:
     def smaller(trial: Trial) -> None:
         with torch.no_grad():
             for weight in _weights(trial.models):
-                weight.div_(max(_gain(weight), 1.0))
+                weight.div_(max(_gain(weight), 1.0))  # a matrix that is small stays as it is
 
     found = compare(record, smaller, steps=min(EARLY, record.counts["step"]))
     if found is None or not found.wins:
@@ -221,18 +226,22 @@ def weights_too_large(record: Record) -> Sign | None:
 
 def _gains(record: Record) -> dict[str, float]:
     """Return by how much each layer multiplied the size of a signal when training began."""
+    shown = {key: facts.name for key, facts in record.parameters.items()}
     found = {}
     for name, model in record.models.items():
-        for part, module in model.named_modules():
-            weight = record.initial.get(name, {}).get(f"{part}.weight".lstrip("."))
-            kinds = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-            if isinstance(module, kinds) and weight is not None and bool(weight.any()):
-                found[f"{name}.{part}".strip(".") or "the layer"] = _gain(weight)
+        first = record.initial.get(name, {})
+        own = {id(p): first.get(key) for key, p in model.named_parameters()}
+        for weight in _weights({name: model}):
+            before = own.get(id(weight))
+            if before is not None and bool(before.any()):
+                found[shown.get(id(weight), "a weight")] = _gain(before)
     return found
 
 
 def _gain(weight: Tensor) -> float:
-    return float(weight.detach().float().norm() / math.sqrt(weight.shape[0]))
+    """Return by how much a weight multiplies the size of a signal, in its more modest direction."""
+    outputs = max(weight.shape) if weight.dim() == 2 else weight.shape[0]
+    return float(weight.detach().float().norm() / math.sqrt(outputs))
 
 
 @rule(

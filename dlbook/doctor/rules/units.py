@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from dlbook.doctor.experiments import trial_of
+from dlbook.doctor.experiments import train, trial_of
 from dlbook.doctor.record import ParameterFacts, Record
 from dlbook.doctor.rules.rule import Sign, rule
 
@@ -19,6 +19,7 @@ __all__ = ["dead_units", "units_all_alike", "weights_all_zero"]
 ENOUGH = 3  # steps before anything is said of what does not move
 RECTIFIERS = frozenset({"relu", "relu_", "relu6"})
 GATES = (1, 3, 4)  # parts of one matrix: of plain, attention's or GRU, and LSTM layers
+SOME = 10  # steps in which units that can become different have become so
 FEW = 0.1  # of a layer's units: so few alive at the start that they die of their start
 ALIKE = 0.01  # of their size: how far rows may differ that rounding alone made different
 
@@ -116,13 +117,32 @@ def units_all_alike(record: Record) -> Sign | None:
             if rows % gates or units < 2 or not matrix.first.any():
                 continue
             first, last = (m.reshape(gates, units, columns) for m in (matrix.first, matrix.last))
-            if moved and _unlike(first) == 0 and _unlike(last) < ALIKE:
+            if not moved or _unlike(first):
+                continue
+            told, unlike = "when it ended", _unlike(last)
+            early = _after_some_steps(record).get(id(matrix.facts.parameter))
+            if unlike >= ALIKE and early is not None and early.numel() == last.numel():
+                # rounding makes differences, which grow in a long run
+                told, unlike = f"{SOME} steps later", _unlike(early.reshape(last.shape))
+            if unlike < ALIKE:
                 evidence = (
-                    f"the {units} rows of {matrix.facts.name} were equal when training began; when "
-                    f"it ended they still differed by {100 * _unlike(last):.2g} % of their size"
+                    f"the {units} rows of {matrix.facts.name} were equal when training began; "
+                    f"{told} they differed by {100 * unlike:.2g} % of their size"
                 )
                 return Sign(evidence, matrix.facts.name)
     return None
+
+
+def _after_some_steps(record: Record) -> dict[int, Tensor]:
+    """Return the weights after a few steps of the same training, by the id of the original."""
+    if "after some steps" not in record.cache:
+        trial = trial_of(record)
+        if trial is not None:
+            train(trial, steps=SOME, seed=0)
+        found = {} if trial is None else {k: t.detach() for k, t in trial.parameters.items()}
+        record.cache["after some steps"] = found
+    weights: dict[int, Tensor] = record.cache["after some steps"]
+    return weights
 
 
 def _unlike(rows: Tensor) -> float:
