@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -118,7 +119,7 @@ def low_rank_regression() -> None:
 class Listed(nn.Module):
     """Keeps its layers in a way that the test decides."""
 
-    def __init__(self, keep: Callable[[list[nn.Module]], object]) -> None:
+    def __init__(self, keep: Callable[[list[nn.Module]], Any]) -> None:
         super().__init__()
         self.layers = keep([nn.Linear(6, 24), nn.Linear(24, 24)])
         self.head = nn.Linear(24, 3)
@@ -171,10 +172,8 @@ class Made(nn.Module):
 
     def __init__(self, once: bool) -> None:
         super().__init__()
-        self.once, self.hidden = once, None
-        self.first, self.head = nn.Linear(6, 12), nn.Linear(12, 3)
-        if once:
-            self.hidden = nn.Linear(12, 12)
+        self.once = once
+        self.first, self.hidden, self.head = nn.Linear(6, 12), nn.Linear(12, 12), nn.Linear(12, 3)
 
     def forward(self, X: Tensor) -> Tensor:
         if not self.once:
@@ -426,9 +425,9 @@ def trained_again_after_a_phase() -> None:
 class Reader(nn.Module):
     """Reads six numbers one after the other."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__()
-        self.rnn = nn.GRU(1, 12, batch_first=True, **options)  # type: ignore[arg-type]
+        self.rnn = nn.GRU(1, 12, batch_first=True, **options)
         self.head = nn.Linear(12, 3)
 
     def forward(self, X: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from dlbook.doctor.traces import Trace, copies_of, meetings_of, trace_of
 
 __all__ = ["ends_of", "examples_of", "inputs_at", "moved", "play_evaluating", "playable"]
 
+ALIKE = 0.05  # of a batch's rows: so many that are there twice are equal by nature
 SLIGHT = 1e-4  # of the size of an output: a difference that rounding makes
 
 
@@ -87,6 +88,35 @@ def examples_of(trace: Trace) -> int:
             return len(meeting.targets)
     targets = [trace.tape.given[slot] for slot in slots_of(trace.tape)]
     return len(targets[0]) if targets else 0
+
+
+def batches_at(record: Record, place: int = 0) -> list[list[bytes]]:
+    """Return the rows of each pass's inputs, as keys by which they are known again.
+
+    Parameters
+    ----------
+    record : Record
+        What was seen.
+    place : int, default 0
+        Which of the tensors that ``inputs_at`` gives.
+
+    Returns
+    -------
+    list of list of bytes
+        None at all where rows of one batch are often equal by nature, as one-hot ones are: that
+        one comes again says nothing then.
+    """
+    batches, twice, rows = [], 0, 0
+    for tape in record.tapes:
+        slots = inputs_at(tape)[place : place + 1]
+        x = tape.given[slots[0]] if slots else torch.empty(0)
+        if x.dim() < 2:
+            continue
+        rounded = (x.double() + 0 if x.is_floating_point() else x).contiguous()  # + 0: -0 is 0
+        batches.append([row.cpu().numpy().tobytes() for row in rounded])
+        rows += len(x)
+        twice += len(x) - len(set(batches[-1]))
+    return [] if twice > ALIKE * rows else batches
 
 
 def moved(before: Tensor, after: Tensor, axis: int = 0) -> Tensor:

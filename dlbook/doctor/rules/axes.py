@@ -10,7 +10,14 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from dlbook.doctor.experiments import Cure, Trial
-from dlbook.doctor.probing import examples_of, inputs_at, moved, play_evaluating, playable
+from dlbook.doctor.probing import (
+    batches_at,
+    examples_of,
+    inputs_at,
+    moved,
+    play_evaluating,
+    playable,
+)
 from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
@@ -258,12 +265,9 @@ def _is_company(record: Record, tape: Tape, slot: int) -> bool:
     asked = {t.shapes[s] for t in record.evaluations for entry in t.networks for s in entry.refs}
     if (1, *x.shape[1:]) in asked:
         return True
-    inputs = [inputs_at(t)[place : place + 1] for t in record.tapes]
-    batches = [t.given[s] for t, slots in zip(record.tapes, inputs, strict=True) for s in slots]
     followers: dict[bytes, set[bytes]] = {}
     again = 0
-    for batch in batches:
-        keys = [row.cpu().numpy().tobytes() for row in batch.contiguous()]
+    for keys in batches_at(record, place):
         for key, following in pairwise(keys):
             again += key in followers
             followers.setdefault(key, set()).add(following)

@@ -13,7 +13,7 @@ from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Tape
-from dlbook.doctor.traces import Call, Trace, meetings_of
+from dlbook.doctor.traces import Call, Trace, meetings_of, traces_of
 
 __all__ = [
     "future_seen_by_attention",
@@ -48,12 +48,34 @@ def mask_of_the_wrong_sense(record: Record) -> Sign | None:
     In PyTorch's ``key_padding_mask`` and ``attn_mask`` True means that a place is left out. A mask
     that is True where there are tokens leaves the padding alone, which is the same everywhere.
     """
+    for trace in traces_of(record)[:1]:
+        for slot in inputs_at(trace.tape):
+            sign = _turned_round(trace, slot)
+            if sign is not None:
+                return sign
     for tape in playable(record, most=1):
         base = play_evaluating(record, tape)
         for slot in inputs_at(tape) if base is not None else ():
             sign = _hides_tokens(record, tape, base, slot) or _hides_past(record, tape, base, slot)
             if sign is not None:
                 return sign
+    return None
+
+
+def _turned_round(trace: Trace, slot: int) -> Sign | None:
+    """Find a mask of keys that hides exactly the places that do not only fill up."""
+    ends = ends_of(trace.tape.given[slot])
+    for call in trace.calls if ends is not None else ():
+        mask = call.kwargs.get("key_padding_mask")
+        if not isinstance(mask, Tensor) or ends is None or mask.shape != ends.shape:
+            continue
+        hidden = mask if mask.dtype == torch.bool else mask < 0
+        if torch.equal(hidden, ~ends):
+            evidence = (
+                f"key_padding_mask hides the {int((~ends).sum())} places of the batch that hold "
+                f"tokens and none of the {int(ends.sum())} that only fill up"
+            )
+            return Sign(evidence, call.module or call.where)
     return None
 
 
@@ -184,8 +206,8 @@ class _NextToken:
         P, x = meeting.predictions, self.tape.given[self.slot]
         if P.dim() == 2 and len(P) == x.shape[0] * x.shape[1]:
             P = P.reshape(*x.shape[:2], -1)
-        elif P.shape[:2] != x.shape[:2] and P.dim() == 3 and P.shape[::2] == x.shape[:2]:
-            P = P.transpose(1, 2)
+        elif P.dim() == 3 and meeting.kind in ("cross_entropy", "nll_loss"):
+            P = P.transpose(1, 2)  # the classes stand on axis 1
         return P.movedim(self.axis, 1) if P.shape[:2] == x.shape[:2] else None
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from dlbook.doctor.experiments import Trial
-from dlbook.doctor.probing import inputs_at, moved, playable
+from dlbook.doctor.probing import batches_at, inputs_at, moved, playable
 from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
@@ -289,22 +289,17 @@ def _is_state(tensor: Tensor, rnn: nn.RNNBase) -> bool:
 
 def _drawn(record: Record) -> bool:
     """Tell whether sequences are drawn by chance: a loader shuffles, or they change company."""
-    loaders = [loader for loader in record.around.loaders.values() if loader.steps]
-    if loaders:
-        return any(loader.shuffles for loader in loaders)
+    loaders = list(record.around.loaders.values())
+    steps = sum(loader.steps for loader in loaders)
+    if steps:
+        if sum(loader.given for loader in loaders) < 0.9 * steps:
+            return False  # batches are cut into pieces, and the state goes on from one to the next
+        return any(loader.shuffles and loader.steps for loader in loaders)
     behind: dict[bytes, set[bytes]] = {}
     again = 0
-    rows: list[Tensor] = []
-    for tape in record.tapes:
-        slots = inputs_at(tape)
-        x = tape.given[slots[0]] if slots else torch.empty(0)
-        if x.dim() < 2:
-            continue
-        rows += [x.contiguous().cpu()]
-    for before, now in pairwise(rows):
+    for before, now in pairwise(batches_at(record)):
         for old, new in zip(before, now, strict=False):
-            key = new.numpy().tobytes()
-            again += key in behind
-            behind.setdefault(key, set()).add(old.numpy().tobytes())
+            again += new in behind
+            behind.setdefault(new, set()).add(old)
     others = sum(len(one) > 1 for one in behind.values())
     return again > 0 and others > 0.5 * min(again, len(behind))
