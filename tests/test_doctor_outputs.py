@@ -207,7 +207,7 @@ def two_tasks(scale: float, weight: float = 1.0) -> None:
         descend(optimizer, loss)
 
 
-def variational(weight: float) -> None:
+def variational(weight: float, sign: float = 1.0) -> None:
     X = torch.randn(640, 2) @ torch.randn(2, 24)
     X = X / X.std()
     encoder, decoder = mlp(24, 32, 4), mlp(2, 32, 24)
@@ -216,7 +216,7 @@ def variational(weight: float) -> None:
         mu, log_var = encoder(batch).chunk(2, 1)
         code = mu + torch.randn_like(mu) * (log_var / 2).exp()
         divergence = -0.5 * (1 + log_var - mu.pow(2) - log_var.exp()).sum(1).mean()
-        descend(optimizer, mse_loss(decoder(code), batch) + weight * divergence)
+        descend(optimizer, mse_loss(decoder(code), batch) + sign * (weight * divergence))
 
 
 BROKEN: dict[str, tuple[str, Program]] = {
@@ -303,6 +303,10 @@ BROKEN: dict[str, tuple[str, Program]] = {
     "a likelihood of a policy that gives out a distribution": (
         "loss-of-the-wrong-sign",
         lambda: fit(Policy(), numbers(), lambda chosen, y: chosen.log_prob(y).mean()),
+    ),
+    "a divergence that is subtracted": (
+        "loss-of-the-wrong-sign",
+        lambda: variational(0.05, sign=-1.0),
     ),
     "a sum by hand": (
         "loss-summed-not-averaged",

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from dlbook.doctor.meetings import meetings_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.samples import slots_of
 from dlbook.doctor.tape import Tape
-from dlbook.doctor.traces import Trace, copies_of, meetings_of, trace_of
+from dlbook.doctor.traces import Trace, copies_of, trace_of
 
 __all__ = ["ends_of", "examples_of", "inputs_at", "moved", "play_evaluating", "playable"]
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlbook.doctor.experiments import STEPS, Trial, own_draws, train, trial_of
+from dlbook.doctor.meetings import Meeting, measured, meetings
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Entry, Ref, Tape
-from dlbook.doctor.traces import Meeting, measured, meetings
 
 __all__ = ["rare_class_ignored", "squared_error_on_class_ids"]
 

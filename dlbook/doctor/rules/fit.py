@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from dlbook.doctor.experiments import Trial, clearly_better, own_draws, train, trial_of
+from dlbook.doctor.meetings import LOSSES
 from dlbook.doctor.outcomes import outcome_of
 from dlbook.doctor.races import MOST, race, well_learned
 from dlbook.doctor.record import Record
@@ -19,7 +20,7 @@ from dlbook.doctor.replacing import replace_calls
 from dlbook.doctor.rules.rates import loss_if_longer
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Tape
-from dlbook.doctor.traces import LOSSES, traces_of
+from dlbook.doctor.traces import traces_of
 
 __all__ = ["dropout_too_strong", "loss_not_finite", "overfitting", "too_little_capacity"]
 

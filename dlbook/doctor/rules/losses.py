@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from dlbook.doctor.graphs import SHAPING, Graph, Node
+from dlbook.doctor.meetings import LOSSES, meetings
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.traces import LOSSES, Call, Trace, meetings, traces_of
+from dlbook.doctor.traces import Call, Trace, traces_of
 
 __all__ = [
     "log_left_out",

@@ -20,17 +20,17 @@ from dlbook.doctor.experiments import (
     train,
     trial_of,
 )
+from dlbook.doctor.meetings import meetings, meetings_of
 from dlbook.doctor.outcomes import SHARE, outcome_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Entry, Ref, Tape
-from dlbook.doctor.traces import Trace, meetings, meetings_of, traces_of
+from dlbook.doctor.terms import Term, terms_of, weighed
+from dlbook.doctor.traces import Trace, traces_of
 
 __all__ = ["loss_of_the_wrong_sign", "loss_summed_not_averaged", "terms_out_of_scale"]
 
 PARTS = 5  # of a run, between which the loss is compared
-ADDING = ("add", "add_", "sub", "rsub", "__add__", "__radd__", "__iadd__", "__sub__", "__rsub__")
-SCALING = (*ADDING, "mul", "div", "neg", "__mul__", "__rmul__", "__truediv__", "true_divide")
 DISTANCES, STEADY = (3.0, 30.0, 300.0), 5.0  # outputs are moved, and falls between those
 FASTER = (1.0, 10.0)  # rates of an experiment, in those of the run
 LITTLE = 0.01  # what the other terms count in the experiment
@@ -56,8 +56,10 @@ def loss_of_the_wrong_sign(record: Record) -> Sign | None:
     if not _falls_below_zero(record.losses):
         return None
     trace = next(iter(traces_of(record)), None)
-    if trace is None or not _is_bottomless(trace, 1.0) or _is_bottomless(trace, -1.0):
+    if trace is None or not _is_bottomless(trace, 1.0):
         return None
+    if _is_bottomless(trace, -1.0):
+        return _term_of_the_wrong_sign(record, trace)
     turned = replace(record, tapes=[_turned(tape) for tape in record.tapes], cache={})
     constant = constant_loss(turned)
     rest = min((_after(turned, faster) for faster in FASTER), default=math.nan)
@@ -119,15 +121,15 @@ def terms_out_of_scale(record: Record) -> Sign | None:
     The terms of a sum share one network. What a term asks for is done in proportion to its
     gradient; next to one whose numbers are much larger it is not heard.
     """
-    sums = [(trace, terms) for trace in traces_of(record) if len(terms := _terms(trace)) > 1]
+    sums = [(trace, terms) for trace in traces_of(record) if len(terms := terms_of(trace)) > 1]
     if not sums or len({len(terms) for _, terms in sums}) > 1:
         return None
     first, count = sums[0][0], len(sums[0][1])
     passes = [(trace.tape, terms) for trace, terms in sums]
-    for number, slot in enumerate(sums[0][1]):
-        if not _compares(first, slot):
+    for number, term in enumerate(sums[0][1]):
+        if term.sign < 0 or not _compares(first, term.slot):
             continue
-        alone = [replace(tape, loss=terms[number]) for tape, terms in passes]
+        alone = [replace(tape, loss=terms[number].slot) for tape, terms in passes]
         constant = constant_loss(replace(record, tapes=alone, cache={}))
         enough = constant - SHARE * abs(constant)
         if not _ended_at(record, number, count) > enough:
@@ -143,6 +145,32 @@ def terms_out_of_scale(record: Record) -> Sign | None:
         where = record.backwards[0].where if record.backwards else ""
         return Sign(evidence, where)
     return None
+
+
+def _term_of_the_wrong_sign(record: Record, trace: Trace) -> Sign | None:
+    """Find the one term of a sum with whose sign turned the loss has an end."""
+    terms = terms_of(trace)
+    bounded = []
+    for number in range(len(terms) if len(terms) > 1 else 0):
+        weights = [-1.0 if n == number else 1.0 for n in range(len(terms))]
+        tape = weighed(trace.tape, terms, weights)
+        with own_draws(0):
+            values = tape.values(trace.models)
+        turned = replace(trace, tape=tape, values=values, loss=values[tape.loss or 0])
+        if not _is_bottomless(turned, 1.0):
+            bounded.append(number)
+    if len(bounded) != 1:
+        return None
+    ended = [value for value in record.losses if math.isfinite(value)][-1]
+    value = trace.values[terms[bounded[0]].slot].item()
+    evidence = (
+        f"the loss went from {record.losses[0]:.3g} to {ended:.3g} and fell on without end; with "
+        f"the sign of term {bounded[0] + 1} of {len(terms)} turned, which began at {value:.3g}, it "
+        "has an end"
+    )
+    where = record.backwards[0].where if record.backwards else ""
+    fix = "- loss = error - divergence\n+ loss = error + divergence"
+    return Sign(evidence, where, fix, "a term of the loss has the wrong sign")
 
 
 def _falls_below_zero(losses: list[float]) -> bool:
@@ -225,24 +253,6 @@ def _numbers_summed(record: Record) -> int:
     return 1
 
 
-def _terms(trace: Trace) -> list[int]:
-    """Return the places on the tape of the numbers that the loss is the sum of."""
-    slots = {id(tensor): slot for slot, tensor in trace.values.items()}
-
-    def parts(tensor: Tensor) -> list[Tensor]:
-        call = trace.maker(tensor)
-        if call is None or call.name not in SCALING:
-            return [tensor]
-        below = [t for t in call.tensors if t.requires_grad and t.numel() == 1]
-        if len(below) > 1 and call.name in ADDING:
-            return [part for t in below for part in parts(t)]
-        within = parts(below[0]) if len(below) == 1 else []
-        return within if len(within) > 1 else [tensor]
-
-    found = [slots.get(id(part), -1) for part in parts(trace.loss)]
-    return found if -1 not in found else []
-
-
 def _compares(trace: Trace, slot: int) -> bool:
     """Tell whether predictions and targets meet in a term."""
     near = [call for call, _ in replace(trace, loss=trace.values[slot]).near_the_loss()]
@@ -252,12 +262,12 @@ def _compares(trace: Trace, slot: int) -> bool:
 
 def _ended_at(record: Record, number: int, count: int) -> float:
     """Return the mean of a term over the passes, on the networks as they were at the end."""
-    sums = [(trace, _terms(trace)) for trace in traces_of(record, final=True)]
-    found = [t.values[terms[number]].item() for t, terms in sums if len(terms) == count]
+    sums = [(trace, terms_of(trace)) for trace in traces_of(record, final=True)]
+    found = [t.values[terms[number].slot].item() for t, terms in sums if len(terms) == count]
     return fmean(found) if found else math.nan
 
 
-Pass = tuple[Tape, list[int]]
+Pass = tuple[Tape, list[Term]]
 
 
 def _term_after(record: Record, number: int, passes: list[Pass], others: float) -> float:
@@ -265,15 +275,18 @@ def _term_after(record: Record, number: int, passes: list[Pass], others: float) 
     trial = trial_of(record)
     if trial is None:
         return math.nan
-    trial.tapes = [_weighed(tape, number, terms, 1.0) for tape, terms in passes]
+    trial.tapes = [weighed(tape, terms, [1.0] * len(terms)) for tape, terms in passes]
     before = _steepness(trial)
-    trial.tapes = [_weighed(tape, number, terms, others) for tape, terms in passes]
+    trial.tapes = [
+        weighed(tape, terms, [1.0 if n == number else others for n in range(len(terms))])
+        for tape, terms in passes
+    ]
     trial.scale *= before / max(_steepness(trial), 1e-12)  # steps as long as they were
     train(trial, steps=2 * STEPS, seed=0)
     try:
         with own_draws(0), torch.no_grad():
             return fmean(
-                float(trial.loss(replace(tape, loss=terms[number]))) for tape, terms in passes
+                float(trial.loss(replace(tape, loss=terms[number].slot))) for tape, terms in passes
             )
     except (RuntimeError, TypeError, ValueError, KeyError):
         return math.nan
@@ -285,15 +298,3 @@ def _steepness(trial: Trial) -> float:
     with own_draws(0):
         found = torch.autograd.grad(trial.loss(trial.tapes[0]), learned, allow_unused=True)
     return math.hypot(*(float(g.norm()) for g in found if g is not None))
-
-
-def _weighed(tape: Tape, number: int, terms: list[int], others: float) -> Tape:
-    """Make the sum of the terms the loss of a tape, with a weight on all but one."""
-    weights = [1.0 if place == number else others for place in range(len(terms))]
-
-    def total(*values: Tensor) -> Tensor:
-        return torch.stack([w * v.sum() for w, v in zip(weights, values, strict=True)]).sum()
-
-    loss = max(tape.shapes) + 1
-    entry = Entry("sum", total, tuple(Ref(term) for term in terms), {}, [loss], "")
-    return replace(tape, entries=[*tape.entries, entry], loss=loss)

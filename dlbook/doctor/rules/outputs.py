@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dlbook.doctor.experiments import Trial, compare
+from dlbook.doctor.meetings import Meeting, meetings
 from dlbook.doctor.outcomes import SHARE, outcome_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.traces import SHAPING, Call, Meeting, meetings, traces_of
+from dlbook.doctor.traces import SHAPING, Call, traces_of
 
 __all__ = [
     "bias_left_out",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dlbook.doctor.meetings import Meeting, meetings
 from dlbook.doctor.probing import ends_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.traces import Meeting, meetings
 
 __all__ = ["padding_counted"]
 

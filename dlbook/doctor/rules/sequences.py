@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from dlbook.doctor.experiments import Cure, Trial
+from dlbook.doctor.meetings import meetings_of
 from dlbook.doctor.probing import ends_of, inputs_at, moved, play_evaluating, playable
 from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Tape
-from dlbook.doctor.traces import Call, Trace, meetings_of, traces_of
+from dlbook.doctor.traces import Call, Trace, traces_of
 
 __all__ = [
     "future_seen_by_attention",

@@ -11,19 +11,11 @@ import torch
 from torch import Tensor
 
 from dlbook.doctor.experiments import own_draws
+from dlbook.doctor.meetings import DISTANCES, Meeting, measured, meetings
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Entry, Tape
-from dlbook.doctor.traces import (
-    DISTANCES,
-    SHAPING,
-    Call,
-    Meeting,
-    Trace,
-    measured,
-    meetings,
-    traces_of,
-)
+from dlbook.doctor.traces import SHAPING, Call, Trace, traces_of
 
 __all__ = [
     "accuracy_over_the_wrong_axis",
