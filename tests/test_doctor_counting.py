@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tests.judged import judged
 
-CODES = ("counter-reset-in-each-batch", "mean-losses-divided-by-examples")
+CODES = ("counter-reset-in-each-batch", "mean-losses-divided-by-examples", "batches-used-up")
 
 
 def parts() -> tuple[nn.Module, torch.optim.Optimizer, DataLoader[tuple[Tensor, ...]]]:
@@ -54,9 +55,24 @@ def sum_of_means_by_examples() -> list[float]:
     return told
 
 
+def batches_mapped_once() -> None:
+    model, optimizer, loader = parts()
+    halves = ((xb / 2, yb) for xb, yb in loader)
+    for _ in range(3):
+        for number, (xb, yb) in enumerate(halves):
+            loss = cross_entropy(model(xb), yb) + 0 * number
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
 @pytest.mark.parametrize(
     ("program", "code"),
-    [(counter_in_the_loop, CODES[0]), (sum_of_means_by_examples, CODES[1])],
+    [
+        (counter_in_the_loop, CODES[0]),
+        (sum_of_means_by_examples, CODES[1]),
+        (batches_mapped_once, CODES[2]),
+    ],
     ids=CODES,
 )
 def test_a_count_gone_wrong_is_found(program: Callable[[], object], code: str) -> None:
@@ -109,8 +125,39 @@ def sums_by_examples() -> float:
     return total / len(loader.dataset) + right / len(loader.dataset)  # type: ignore[arg-type]
 
 
+def made_anew_in_each_epoch() -> None:
+    model, optimizer, loader = parts()
+    for _ in range(3):
+        batches = iter(loader)
+        for xb, yb in batches:
+            loss = cross_entropy(model(xb), yb)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def stream_without_end_cut_into_epochs() -> None:
+    model, optimizer, loader = parts()
+    stream = cycle(loader)
+    for _ in range(3):
+        for number, (xb, yb) in enumerate(stream):
+            loss = cross_entropy(model(xb), yb)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if number == 4:
+                break
+
+
 @pytest.mark.parametrize(
-    "program", [counters_before_the_loop, last_epoch_given_back, sums_by_examples]
+    "program",
+    [
+        counters_before_the_loop,
+        last_epoch_given_back,
+        sums_by_examples,
+        made_anew_in_each_epoch,
+        stream_without_end_cut_into_epochs,
+    ],
 )
 def test_a_count_that_is_right_is_not_accused(program: Callable[[], object]) -> None:
     assert judged(program, CODES) == []

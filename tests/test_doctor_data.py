@@ -222,6 +222,19 @@ def scaled_in_place_when_read() -> None:
     trained_on(Stored(lambda X, y, index: (X[index].mul_(1.1), y[index])))
 
 
+def next_of_a_new_iterator() -> None:
+    X, y = classes()
+    loader = DataLoader(TensorDataset(X, y), 16)
+    model = nn.Linear(8, 4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(30):
+        xb, yb = next(iter(loader))
+        loss = cross_entropy(model(xb), yb)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
 def commonest_class_ignored() -> None:
     X, y = classes()
     trained(X, y, nn.CrossEntropyLoss(ignore_index=2), outputs=4)
@@ -246,6 +259,7 @@ FAULTS: list[tuple[Program, str]] = [
     (first_item_for_every_index, "items-repeated"),
     (scaled_in_place_when_read, "dataset-changes-its-items"),
     (commonest_class_ignored, "labels-ignored"),
+    (next_of_a_new_iterator, "only-the-first-batch"),
 ]
 
 

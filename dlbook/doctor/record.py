@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from dlbook.doctor.graphs import Graph
 from dlbook.doctor.habits import Habits
+from dlbook.doctor.lines import AtWork
 from dlbook.doctor.stores import Stores
 from dlbook.doctor.surroundings import Surroundings
 from dlbook.doctor.tape import Tape
@@ -224,7 +225,7 @@ class Record:
         What the loop did over and over.
     stores : Stores
         What fetching did to the data.
-    at_work : dict of code to set of int
+    at_work : dict of code to set of AtWork
         The reader's functions in which networks were called, with the lines of the calls.
     taught : set of str
         The networks whose outputs without gradients went into a later loss, as a target does.
@@ -262,7 +263,7 @@ class Record:
     around: Surroundings = field(default_factory=Surroundings)
     habits: Habits = field(default_factory=Habits)
     stores: Stores = field(default_factory=Stores)
-    at_work: dict[CodeType, set[int]] = field(default_factory=dict)
+    at_work: dict[CodeType, set[AtWork]] = field(default_factory=dict)
     taught: set[str] = field(default_factory=set)
     trouble: list[str] = field(default_factory=list)
     deadline: float = math.inf

@@ -281,8 +281,8 @@ class Watcher:
             call = self.record.forwards[key] = Call(where=line_of_reader())
         call.count += 1
         if call.count <= 2:
-            for code, line in codes_of_reader().items():
-                self.record.at_work.setdefault(code, set()).add(line)
+            for code, at_work in codes_of_reader().items():
+                self.record.at_work.setdefault(code, set()).add(at_work)
         call.later += self.record.counts["step"] > 0
         if model.training and with_gradients:
             unused = self.record.unused.get(name)

@@ -11,22 +11,23 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 
-__all__ = ["counter_reset_in_each_batch", "mean_losses_divided_by_examples"]
+__all__ = ["batches_used_up", "counter_reset_in_each_batch", "mean_losses_divided_by_examples"]
 
 Loop = ast.For | ast.While
 
 
 class Source(NamedTuple):
-    """A function that was at work: its tree, its file, and the lines that called networks."""
+    """A function that was at work: its tree, its file, and what was seen of it at work."""
 
     tree: ast.AST
     file: str
     calls: set[int]
+    iterators: frozenset[str]
 
 
 @rule(
@@ -86,6 +87,46 @@ def mean_losses_divided_by_examples(record: Record) -> Sign | None:
     return None
 
 
+@rule(
+    severity="error",
+    title="the batches are used up after the first epoch: a generator gives them only once",
+    fix="- batches = make_batches(X, y)\n  for epoch in range(epochs):\n"
+    "+     batches = make_batches(X, y)\n      for X, y in batches:",
+    born="no_batch_at_all",
+    causes=("rate-too-low", "stopped-while-falling"),
+)
+def batches_used_up(record: Record) -> Sign | None:
+    """Find loops over a generator that stands outside the loop over the epochs.
+
+    A generator, like every iterator, can be gone through once. From the second epoch on the inner
+    loop has nothing to do, and the network learns no more.
+    """
+    for source in _sources(record):
+        loops = [node for node in ast.walk(source.tree) if isinstance(node, Loop)]
+        for loop in _loops_of_batches(source):
+            around = [one for one in loops if _within(loop, one)]
+            names = (
+                {n.id for n in ast.walk(loop.iter) if isinstance(n, ast.Name)}
+                if isinstance(loop, ast.For)
+                else set()
+            )
+            made = {n.id for one in around for n in ast.walk(one) if _stores(n)}
+            left = any(isinstance(n, ast.Break | ast.Return) for n in ast.walk(loop))
+            once = sorted((names & source.iterators) - made)
+            if around and once and not left:
+                evidence = f"{once[0]} is an iterator, and made before the loop around this one"
+                return Sign(evidence, f"{source.file}:{loop.lineno}")
+    return None
+
+
+def _within(loop: Loop, other: Loop) -> bool:
+    return loop is not other and other.lineno < loop.lineno <= (other.end_lineno or 0)
+
+
+def _stores(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
 def _sources(record: Record) -> Iterator[Source]:
     """Yield the functions at work whose source can be had, with the lines of their file."""
     for code, lines in record.at_work.items():
@@ -96,7 +137,8 @@ def _sources(record: Record) -> Iterator[Source]:
         except (OSError, SyntaxError, TypeError, UnicodeDecodeError):
             continue
         ast.increment_lineno(tree, 0 if whole else code.co_firstlineno - 1)
-        yield Source(tree, Path(code.co_filename).name, lines)
+        held = frozenset[str]().union(*(at_work.iterators for at_work in lines))
+        yield Source(tree, Path(code.co_filename).name, {one.line for one in lines}, held)
 
 
 def _loops_of_batches(source: Source) -> Iterator[Loop]:

@@ -9,7 +9,7 @@ from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.samples import samples_of
 
-__all__ = ["dataset_changes_its_items", "items_repeated", "labels_ignored"]
+__all__ = ["dataset_changes_its_items", "items_repeated", "labels_ignored", "only_the_first_batch"]
 
 MANY = 20  # rows from which on a coincidence is none
 SHARES = (0.02, 0.98)  # of the labels are ignored: fewer may be marks, more leave nothing
@@ -71,6 +71,30 @@ def dataset_changes_its_items(record: Record) -> Sign | None:
         if count >= 2:
             evidence = f"in {count} passes after the first, fetching a batch changed its {name}"
             return Sign(evidence)
+    return None
+
+
+@rule(
+    severity="error",
+    title="every step sees the first batch: the loader is begun anew for each",
+    fix="- X, y = next(iter(loader))\n+ for X, y in loader:",
+    born="no_batch_at_all",
+    causes=("overfitting", "same-draws-each-epoch"),
+)
+def only_the_first_batch(record: Record) -> Sign | None:
+    """Find loaders that are begun anew for every batch.
+
+    ``next(iter(loader))`` begins at the front each time. Where the order is fixed this is always
+    the same batch, and all others are never seen.
+    """
+    for facts in record.around.loaders.values():
+        anew = facts.given >= MANY and facts.passes == facts.given
+        if anew and facts.shuffles is False and (facts.batches or 0) > 1 and facts.steps >= MANY:
+            evidence = (
+                f"{facts.steps} steps on the first of {facts.batches} batches; the loader, which "
+                f"does not shuffle, was begun {facts.passes} times"
+            )
+            return Sign(evidence, record.step_line)
     return None
 
 
