@@ -151,6 +151,18 @@ def sequences(loss_of: Loss, *, filled: int = 0, same_length: bool = False) -> N
         descend(optimizer, loss_of(model(inputs), tags))
 
 
+binary_loss = functional.binary_cross_entropy_with_logits
+
+
+def marked(loss_of: Loss) -> None:
+    X = torch.randn(320, 6)
+    Y = (X @ torch.randn(6, 4) > 0).float()
+    model = mlp(6, 16, 4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for inputs, labels in batches(X, Y):
+        descend(optimizer, loss_of(model(inputs), labels))
+
+
 def by_place(z: Tensor, tags: Tensor) -> Tensor:
     return cross_entropy(z.permute(0, 2, 1), tags)
 
@@ -237,6 +249,27 @@ BROKEN: dict[str, tuple[str, Program]] = {
         lambda: sequences(lambda z, y: nn.NLLLoss()(z.log_softmax(-1).flatten(0, 1), y.flatten())),
     ),
     "padding in a squared error": ("padding-counted", lambda: series(masked=False)),
+    "labels of 1 and 2 for one logit": (
+        "targets-outside-0-and-1",
+        lambda: fit(lambda z, y: binary_loss(z[:, 0], (y > 0).float() + 1)),
+    ),
+    "labels of -1 and 1 for one logit": (
+        "targets-outside-0-and-1",
+        lambda: fit(lambda z, y: nn.BCEWithLogitsLoss()(z, y.sign()), column=True),
+    ),
+    "several labels in cross-entropy": ("labels-of-several-classes", lambda: marked(cross_entropy)),
+    "several labels in CrossEntropyLoss": (
+        "labels-of-several-classes",
+        lambda: marked(nn.CrossEntropyLoss(reduction="sum")),
+    ),
+    "targets first": (
+        "loss-arguments-swapped",
+        lambda: fit(lambda z, y: binary_loss((y > 0).float(), z), column=True),
+    ),
+    "counts first": (
+        "loss-arguments-swapped",
+        lambda: fit(lambda z, y: nn.PoissonNLLLoss()(y.abs().round(), z), column=True),
+    ),
     "classes as quantities": (
         "squared-error-on-class-ids",
         lambda: as_quantity(*named(7)),
@@ -269,6 +302,14 @@ SOUND: dict[str, Program] = {
     "weights for costs where classes are equally frequent": lambda: rare(
         lambda _: nn.CrossEntropyLoss(torch.tensor([1.0, 3.0])), share=0.45
     ),
+    "softened labels for one logit": lambda: fit(
+        lambda z, y: binary_loss(z, 0.1 + 0.8 * (y > 0)), column=True
+    ),
+    "several labels in a binary loss": lambda: marked(binary_loss),
+    "shares of classes in cross-entropy": lambda: marked(
+        lambda z, y: cross_entropy(z, (y + 0.1) / (y + 0.1).sum(1, keepdim=True))
+    ),
+    "a distance from targets": lambda: fit(lambda z, y: functional.mse_loss(y, z), column=True),
     "padding ignored": lambda: sequences(
         lambda z, y: cross_entropy(z.flatten(0, 1), y.flatten(), ignore_index=0)
     ),

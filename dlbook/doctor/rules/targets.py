@@ -20,11 +20,15 @@ from dlbook.doctor.traces import SHAPING, Call, Trace, traces_of
 __all__ = [
     "accuracy_over_the_wrong_axis",
     "class_weights_the_wrong_way_round",
+    "labels_of_several_classes",
+    "loss_arguments_swapped",
     "targets_broadcast",
+    "targets_outside_0_and_1",
 ]
 
 PAIRWISE = (*DISTANCES, "kl_div", "poisson_nll_loss", "soft_margin_loss")
 ARITHMETIC = ("sub", "rsub", "subtract", "mul", "multiply", "add", "div", "__sub__", "__rsub__")
+ONE_SIDED = ("binary_cross_entropy_with_logits", "cross_entropy", "poisson_nll_loss")
 COMPARING = ("__eq__", "__ne__", "eq", "ne", "isclose")
 KEEPING_ORDER = ("softmax", "log_softmax", "sigmoid", "exp", "detach", "cpu", "float", "double")
 RARER = 2.0  # times: below, classes count as equally frequent
@@ -156,6 +160,75 @@ def class_weights_the_wrong_way_round(record: Record) -> Sign | None:
         f"{counts[c]} of class {c:g} weigh {weights[c]:.3g}" for c in sorted(counts) if c in weights
     ]
     return Sign("among the first examples, " + ", ".join(told[:4]), found[0][0].call.where)
+
+
+@rule(
+    severity="error",
+    title="targets of a binary loss are neither 0 nor 1",
+    fix="- y = labels.float()\n+ y = (labels == positive).float()",
+    born="targets_outside_0_and_1",
+    causes=("loss-of-the-wrong-sign", "exploding-gradients", "loss-not-finite"),
+)
+def targets_outside_0_and_1(record: Record) -> Sign | None:
+    """Find targets of a binary loss outside 0 to 1.
+
+    They are probabilities of the one class: 0 and 1, not 1 and 2, not -1 and 1, not 0 to 255.
+    Beyond, the loss has no least value, and falls without end as the logits grow.
+    """
+    for meeting in meetings(record)[:1]:
+        low, high = (float(value) for value in meeting.targets.detach().aminmax())
+        if meeting.kind == "binary_cross_entropy_with_logits" and (low < 0 or high > 1):
+            return Sign(f"the targets run from {low:.3g} to {high:.3g}", meeting.call.where)
+    return None
+
+
+@rule(
+    severity="error",
+    title="cross-entropy is given several classes at once (multi-label targets)",
+    fix="- cross_entropy(logits, Y)\n+ binary_cross_entropy_with_logits(logits, Y)",
+    born="several_labels_with_cross_entropy",
+)
+def labels_of_several_classes(record: Record) -> Sign | None:
+    """Find targets for cross-entropy that mark several classes of one example.
+
+    Cross-entropy takes probabilities that sum to 1 over the classes: of several that are marked it
+    asks for each to have all. Whether each label holds is a question of its own.
+    """
+    for meeting in meetings(record)[:1]:
+        targets = meeting.targets.detach()
+        if meeting.kind != "cross_entropy" or not targets.is_floating_point() or targets.dim() < 2:
+            continue
+        sums = targets.sum(1)
+        if bool(((targets == 0) | (targets == 1)).all()) and bool((sums > 1).any()):
+            share = float((sums != 1).float().mean())
+            evidence = f"of {share:.0%} of the examples not one class is marked, but up to "
+            return Sign(f"{evidence}{int(sums.max())}", meeting.call.where)
+    return None
+
+
+@rule(
+    severity="error",
+    title="predictions and targets of the loss are swapped",
+    fix="- loss_fn(y, model(X))\n+ loss_fn(model(X), y)",
+    born="loss_arguments_swapped",
+    causes=("loss-of-the-wrong-sign", "exploding-gradients", "loss-not-finite"),
+)
+def loss_arguments_swapped(record: Record) -> Sign | None:
+    """Find a loss that is given targets where it takes predictions.
+
+    To a distance the order does not matter. To cross-entropy it does: what is meant to be a target
+    enters the loss as it is, so that the loss falls without end or has its least value elsewhere.
+    """
+    for trace in traces_of(record)[:1]:
+        for call, _ in trace.near_the_loss():
+            first, second = call.argument(0, "input"), call.argument(1, "target")
+            if call.name not in ONE_SIDED or not isinstance(first, Tensor):
+                continue
+            swapped = isinstance(second, Tensor) and second.requires_grad
+            if swapped and not first.requires_grad:
+                told = f"{call.name} was given data first, and what the network gives out second"
+                return Sign(told, call.where or call.module)
+    return None
 
 
 def _sides(call: Call) -> tuple[Tensor, Tensor] | None:
