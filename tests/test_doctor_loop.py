@@ -210,6 +210,24 @@ def decay_of_each_batch() -> None:
             schedule.step()
 
 
+class Forgetful(Classifier):
+    def forward(self, X: Tensor) -> Tensor:
+        return self.head(nn.functional.dropout(torch.tanh(self.hidden(X)), 0.4))
+
+
+def dropout_that_knows_no_mode() -> None:
+    X, y = classes()
+    model = Forgetful()
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(4):
+        model.train()
+        for rows in torch.randperm(180).split(30):
+            trained(model, optimizer, X[rows], y[rows])
+        model.eval()
+        with torch.no_grad():
+            model(X[180:]).argmax(1)
+
+
 FAULTS: list[tuple[Program, str]] = [
     (inputs_not_made_float, "conversion-dropped"),
     (best_kept_as_dict_of_parameters, "best-weights-not-copied"),
@@ -224,6 +242,7 @@ FAULTS: list[tuple[Program, str]] = [
     (one_cycle_made_each_epoch, "schedule-restarted"),
     (exponential_stepped_first, "schedule-stepped-before-training"),
     (decay_of_each_batch, "schedule-stepped-every-batch"),
+    (dropout_that_knows_no_mode, "dropout-in-evaluation"),
 ]
 
 
@@ -363,7 +382,26 @@ def conversions_that_are_taken() -> None:
         X.double()
 
 
+class Mindful(Classifier):
+    def forward(self, X: Tensor) -> Tensor:
+        kept = nn.functional.dropout(torch.tanh(self.hidden(X)), 0.4, training=self.training)
+        return self.head(kept)
+
+
+def dropout_that_follows_the_mode() -> None:
+    X, y = classes()
+    model = Mindful()
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(4):
+        model.train()
+        trained(model, optimizer, X[:180], y[:180], 5)
+        model.eval()
+        with torch.no_grad():
+            model(X[180:]).argmax(1)
+
+
 SOUND: list[Program] = [
+    dropout_that_follows_the_mode,
     best_kept_in_a_copy,
     state_given_from_one_network_to_another,
     evaluation_seeded_in_a_fork,

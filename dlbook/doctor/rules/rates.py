@@ -156,7 +156,7 @@ def rate_too_high(record: Record) -> Sign | None:
 
 
 @rule(
-    severity="warning",
+    severity="note",
     title="training stops while the loss still falls",
     fix="- for epoch in range(2):\n+ for epoch in range(20):",
     born="training_stopped_too_early",
@@ -199,9 +199,10 @@ def rate_too_low(record: Record) -> Sign | None:
     The weights move by the rate times the gradient, with Adam by about the rate. All steps of the
     run together are too short for them to get where they must.
     """
-    if well_learned(record):
-        return None
-    return _better_rate(record, HIGHER, missed=HALF)  # slower than need be is no fault
+    outcome = outcome_of(record)
+    if well_learned(record) or (outcome.learned and outcome.falling):
+        return None  # slower than need be is no fault
+    return _better_rate(record, HIGHER, missed=HALF)
 
 
 def _better_rate(record: Record, factors: tuple[float, ...], missed: float = 0.0) -> Sign | None:
