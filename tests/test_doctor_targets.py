@@ -288,6 +288,9 @@ SOUND: dict[str, Program] = {
     "a column and a column": lambda: fit(functional.mse_loss, column=True),
     "a row and a row by hand": lambda: fit(lambda z, y: (z[:, 0] - y).square().mean()),
     "all pairs ranked on purpose": lambda: fit(ranked_in_pairs),
+    "all pairs, of which the matching ones count": lambda: fit(
+        lambda z, y: (z - y).diagonal().square().mean()
+    ),
     "a set matched to a set": lambda: fit(matched),
     "three quantiles of one target": lambda: fit(quantiles, column=True),
     "argmax over the classes": lambda: read_off(1),
