@@ -76,6 +76,15 @@ def waves(model: nn.Module) -> None:
         descend(optimizer, functional.mse_loss(model(inputs), targets))
 
 
+def bowl() -> None:
+    X = 2 * torch.rand(600, 2) - 1
+    Y = 3 * X.square().sum(1, keepdim=True)
+    model = nn.Linear(2, 1)
+    optimizer = Adam(model.parameters(), lr=0.02)
+    for inputs, targets in batches(X, Y, epochs=20):
+        descend(optimizer, functional.mse_loss(model(inputs), targets))
+
+
 def validated(epochs: int, rows: int = 40, noise: float = 2.5, patience: int = 0) -> None:
     X, y = table(rows=rows + 300, noise=noise)
     model = mlp(8, 128, 128, 4)
@@ -129,6 +138,7 @@ BROKEN: dict[str, tuple[str, Callable[[], None]]] = {
         "too-little-capacity",
         lambda: spiral(nn.Sequential(nn.Linear(2, 1), nn.Tanh(), nn.Linear(1, 2)), rate=0.03),
     ),
+    "a bowl for a line": ("too-little-capacity", bowl),
     "a wave for one unit": ("too-little-capacity", lambda: waves(mlp(1, 1, 1))),
     "few records for long": ("overfitting", lambda: validated(200)),
     "noise learned by heart": ("overfitting", lambda: fitted(800)),

@@ -129,10 +129,49 @@ def sums(model: nn.Module, clip: float = 0.0, rate: float = 0.002) -> None:
     optimizer = SGD(model.parameters(), lr=rate, momentum=0.9)
     for inputs, targets in batches(X, Y, size=20, epochs=15):
         optimizer.zero_grad()
-        functional.mse_loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+        functional.mse_loss(model(inputs), targets).backward()
         if clip:
             nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
+
+
+class Bare(nn.Module):
+    """Multiplies by matrices of its own."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.U, self.V = (
+            nn.Parameter(std * torch.randn(8, 48)),
+            nn.Parameter(std * torch.randn(48, 3)),
+        )
+
+    def forward(self, X: Tensor) -> Any:
+        return torch.tanh(X @ self.U) @ self.V
+
+
+class First(nn.Module):
+    """Says of which sign the first number of a sequence was."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.RNN(1, 24, batch_first=True), nn.Linear(24, 2)
+        recurrent = self.rnn.get_parameter("weight_hh_l0")
+        if std:
+            nn.init.normal_(recurrent, std=std)
+        else:
+            nn.init.orthogonal_(recurrent)
+
+    def forward(self, sequences: Tensor) -> Any:
+        return self.head(self.rnn(sequences)[1][-1])
+
+
+def remember(std: float) -> None:
+    X = 0.1 * torch.randn(320, 16, 1)
+    X[:, 0] += torch.randn(320, 1).sign()
+    model = First(std)
+    optimizer = Adam(model.parameters(), lr=0.003)
+    for inputs, labels in batches(X, (X[:, 0, 0] > 0).long(), epochs=20):
+        descend(optimizer, functional.cross_entropy(model(inputs), labels))
 
 
 class Reader(nn.Module):
@@ -171,10 +210,17 @@ BROKEN: dict[str, tuple[str, Callable[[], None]]] = {
         "weights-too-large",
         lambda: by_adam(scaled(mlp(8, 64, 64, 3), 1.5), rate=0.001),
     ),
+    "a bare matrix of size 10": ("weights-too-large", lambda: by_adam(Bare(10.0), rate=0.003)),
+    "recurrent weights that forget": ("vanishing-gradients", lambda: remember(0.02)),
+    "a loop whose first loss is infinite": (
+        "exploding-gradients",
+        lambda: sums(Loops(1000.0), rate=0.002),
+    ),
     "a loop over a sequence": ("exploding-gradients", lambda: sums(Loops(1.0), rate=0.003)),
     "a recurrent network with ReLU": ("exploding-gradients", lambda: sums(Reader())),
 }
 SOUND: dict[str, Callable[[], None]] = {
+    "recurrent weights that remember": lambda: remember(0.0),
     "distances with a small number below the root": lambda: distances(
         lambda d: ((d**2).sum(-1) + 1e-8) ** 0.5
     ),

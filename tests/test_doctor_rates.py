@@ -65,7 +65,7 @@ def regress(
     optimizer = make(model.parameters())
     for inputs, targets in batches(X, Y, epochs=epochs):
         optimizer.zero_grad()
-        functional.huber_loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+        functional.huber_loss(model(inputs), targets).backward()
         clip(model)
         optimizer.step()
 

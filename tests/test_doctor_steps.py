@@ -60,7 +60,7 @@ def clips(after: bool, limit: float = 0.1, single: bool = False) -> None:
 
     for inputs, targets in batches(X, Y, epochs=15):
         loss = functional.mse_loss(model(inputs), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if not after:
             clip()
         optimizer.step()

@@ -149,7 +149,7 @@ def _width_of_helper(record: Record) -> int | None:
     hidden = [
         part for part in model.modules() if next(part.parameters(recurse=False), None) is not None
     ]
-    if len(hidden) < 2:
+    if len(hidden) < 2 and outcome_of(record).learned:
         return None  # a linear model is meant to be one
     inputs = given[0][0].numel()
     outputs = math.prod(result[1:])

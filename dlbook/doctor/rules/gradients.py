@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import accumulate
-from statistics import geometric_mean, median
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ __all__ = ["exploding_gradients", "nan_gradient", "vanishing_gradients", "weight
 
 FADED = 1e-2  # of another layer's gradient, number by number: too little to learn as fast
 LEAP = 10  # times its least so far: a loss that leaps
+SHORTENS = 0.8  # of its length is left of what passes a recurrent weight, at most
 SHARED = 8  # uses of one weight in a pass that make a network recurrent
 DEEP = 8  # layers with weights that a gradient must come back through
 EARLY = 100  # steps within which a network that began well has learned something
@@ -118,9 +119,12 @@ def vanishing_gradients(record: Record) -> Sign | None:
     is at most 1/4 for the sigmoid, and by its weights. After several factors below 1 the first
     layers do not learn.
     """
-    sizes = _sizes_of_gradients(record)
-    if len(sizes) < 3 or well_learned(record):
+    if well_learned(record):
         return None
+    sign = _forgets(record)
+    sizes = _sizes_of_gradients(record)
+    if sign is not None or len(sizes) < 3:
+        return sign
     least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
     if not 0 < sizes[least] < FADED * sizes[most]:
         return None
@@ -143,6 +147,54 @@ def vanishing_gradients(record: Record) -> Sign | None:
             )
             return Sign(evidence, least, fix)
     return None
+
+
+def _forgets(record: Record) -> Sign | None:
+    """Find recurrent weights through which each step of a sequence shortens what comes back."""
+    names = [
+        record.parameters[key].name
+        for key, weight in _recurrent(record.models, _used_often(record)).items()
+        if key in record.parameters and _stretch(record, key, weight) < SHORTENS
+    ]
+    if not names or outcome_of(record).learned:
+        return None
+    often = _used_often(record)
+
+    def orthogonal(trial: Trial) -> None:
+        originals = {id(copy): key for key, copy in trial.parameters.items()}
+        copies = {id(t) for t in trial.parameters.values() if originals[id(t)] in often}
+        for weight in _recurrent(trial.models, copies).values():
+            for part in weight.detach().split(weight.shape[1]):  # one for each gate  # type: ignore[no-untyped-call]
+                nn.init.orthogonal_(part)
+
+    told = "with orthogonal recurrent weights"
+    found = race(record, told, orthogonal)
+    if found is None or not found.wins:
+        return None
+    evidence = f"each step of the sequence shortens what passes {names[0]}; {found.told(told)}"
+    return Sign(evidence, names[0], "+ nn.init.orthogonal_(rnn.weight_hh_l0)")
+
+
+def _recurrent(models: dict[str, nn.Module], often: set[int]) -> dict[int, Tensor]:
+    """Return the weights that lead from one step of a sequence to the next, by their ids."""
+    found: dict[int, Tensor] = {}
+    for model in models.values():
+        for part in model.modules():
+            for name, p in part.named_parameters(recurse=False):
+                square = p.dim() == 2 and p.shape[0] == p.shape[1] and id(p) in often
+                if square or (isinstance(part, nn.RNNBase) and name.startswith("weight_hh")):
+                    found[id(p)] = p
+    return found
+
+
+def _stretch(record: Record, key: int, weight: Tensor) -> float:
+    """Return by how much a weight stretched what it stretched most when training began."""
+    for name, model in record.models.items():
+        for own, p in model.named_parameters():
+            first = record.initial.get(name, {}).get(own)
+            if id(p) == key and first is not None:
+                return float(torch.linalg.matrix_norm(first.float(), 2))
+    return float(torch.linalg.matrix_norm(weight.detach().float(), 2))
 
 
 def _sizes_of_gradients(record: Record) -> dict[str, float]:
@@ -200,18 +252,12 @@ def weights_too_large(record: Record) -> Sign | None:
     """
     gains = _gains(record)
     constant = outcome_of(record).constant
-    if not gains or not record.losses or geometric_mean(gains.values()) < LARGE:
+    if not gains or not record.losses or max(gains.values()) < LARGE or _breaks_at_once(record):
         return None
     first = record.losses[0]
     if math.isfinite(first) and not first > LARGE * constant:
         return None
-
-    def smaller(trial: Trial) -> None:
-        with torch.no_grad():
-            for weight in _weights(trial.models):
-                weight.div_(max(_gain(weight), 1.0))  # a matrix that is small stays as it is
-
-    found = compare(record, smaller, steps=min(EARLY, record.counts["step"]))
+    found = compare(record, _smaller, steps=min(EARLY, record.counts["step"]))
     if found is None or not found.wins:
         return None
     name, gain = max(gains.items(), key=lambda item: item[1])
@@ -222,6 +268,12 @@ def weights_too_large(record: Record) -> Sign | None:
         f"{found.as_is:.3g}"
     )
     return Sign(evidence, name)
+
+
+def _smaller(trial: Trial) -> None:
+    with torch.no_grad():
+        for weight in _weights(trial.models):
+            weight.div_(max(_gain(weight), 1.0))  # a matrix that is small stays as it is
 
 
 def _gains(record: Record) -> dict[str, float]:
@@ -267,6 +319,8 @@ def exploding_gradients(record: Record) -> Sign | None:
         return None
     norms = [math.hypot(*step.gradients.values()) for step in record.steps]
     usual = median([norm for norm in norms if math.isfinite(norm)] or [0.0])
+    if _breaks_at_once(record):
+        return _grows_on_its_way(record)
     races = {
         limit: race(record, f"clipped to {limit}", _clipped(limit))
         for limit in (usual, usual / 3, usual / 10)
@@ -288,6 +342,30 @@ def exploding_gradients(record: Record) -> Sign | None:
     return Sign(evidence, record.step_line)
 
 
+def _breaks_at_once(record: Record) -> bool:
+    """Tell whether one weight is used many times in a pass, and the first loss is no number."""
+    broken = record.broken
+    return broken is not None and broken.step == 0 and bool(_used_often(record))
+
+
+def _grows_on_its_way(record: Record) -> Sign | None:
+    def cure(trial: Trial) -> None:
+        _smaller(trial)
+        trial.clip = trial.clip or 1.0
+
+    gains = _gains(record)
+    found = compare(record, cure, steps=min(EARLY, record.counts["step"])) if gains else None
+    if found is None or not found.wins:
+        return None
+    name, gain = max(gains.items(), key=lambda item: item[1])
+    evidence = (
+        f"the first loss is {record.losses[0]}: {name}, which is used many times in a pass, "
+        f"multiplies the size of a signal by {gain:.2g} each time; with it divided by that the "
+        f"loss comes to {found.repaired:.3g}"
+    )
+    return Sign(evidence, name, "+ nn.init.orthogonal_(layer.weight)")
+
+
 def _clipped(limit: float) -> Cure:
     def cure(trial: Trial) -> None:
         trial.clip = limit
@@ -300,10 +378,18 @@ def _long_way_back(record: Record) -> bool:
     parts = [part for model in record.models.values() for part in model.modules()]
     if any(isinstance(part, nn.RNNBase) for part in parts):
         return True
+    reached = [b.graph.parameters.values() for b in record.backwards[:1]]
+    weights = [p for parameters in reached for p in parameters if p.dim() > 1]
+    return len(weights) >= DEEP or bool(_used_often(record))
+
+
+def _used_often(record: Record) -> set[int]:
+    """Return the ids of parameters that are used many times in one pass."""
+    found = set()
     for backward in record.backwards[:1]:
-        uses = Counter(id(given) for node in backward.graph.nodes for given in node.inputs)
-        nodes = [n for n in backward.graph.nodes if n.parameter is not None]
-        weights = [n for n in nodes if n.parameter is not None and n.parameter.dim() > 1]
-        if len(weights) >= DEEP or any(uses[id(node)] >= SHARED for node in nodes):
-            return True
-    return False
+        nodes = backward.graph.nodes
+        users = Counter(id(given) for node in nodes for given in node.inputs)
+        found |= {
+            id(n.parameter) for n in nodes if n.parameter is not None and users[id(n)] >= SHARED
+        }
+    return found
