@@ -172,6 +172,18 @@ def critic() -> None:
                 p.clamp_(-0.05, 0.05)
 
 
+def aligned(sign: float, apart: bool = False) -> None:
+    X = torch.randn(320, 5)
+    first, second = mlp(5, 16, 4), mlp(5, 16, 4)
+    optimizer = torch.optim.Adam([*first.parameters(), *second.parameters()])
+    for (batch,) in batches(X):
+        a, b = first(batch), second(batch)
+        loss = -sign * functional.cosine_similarity(a, b).mean()
+        if apart:
+            loss = loss + functional.cosine_similarity(a, b.roll(1, 0)).mean()
+        descend(optimizer, loss)
+
+
 def summed_by_hand(z: Tensor, y: Tensor) -> Tensor:
     return ((z - y) ** 2).sum()
 
@@ -308,6 +320,7 @@ BROKEN: dict[str, tuple[str, Program]] = {
         "loss-of-the-wrong-sign",
         lambda: variational(0.05, sign=-1.0),
     ),
+    "a similarity made small": ("loss-of-the-wrong-sign", lambda: aligned(-1.0)),
     "a sum by hand": (
         "loss-summed-not-averaged",
         lambda: fit(mlp(5, 24, 8), wide(), summed_by_hand, rate=0.1, plain=True),
@@ -354,6 +367,8 @@ SOUND: dict[str, Program] = {
     "a likelihood with a scatter of its own": lambda: scattered(1.0),
     "actions that cost": lambda: rewarded(1.0),
     "a policy gradient with a baseline": lambda: rewarded(),
+    "a similarity made large": lambda: aligned(1.0),
+    "a similarity made large, that of others small": lambda: aligned(1.0, apart=True),
     "a critic with bounded weights": critic,
     "a likelihood by hand with its minus": lambda: fit(
         Ends(torch.sigmoid), two(), lambda p, y: -by_hand(p, y)

@@ -23,7 +23,7 @@ from dlbook.doctor.experiments import own_draws
 from dlbook.doctor.record import Record
 from dlbook.doctor.tape import Entry, Tape
 
-__all__ = ["SHAPING", "Call", "Trace", "copies_of", "trace_of", "traces_of"]
+__all__ = ["PLAIN", "SHAPING", "Call", "Trace", "copies_of", "trace_of", "traces_of"]
 
 SECONDS = 3.0  # for all traces of a run
 SHAPING = frozenset(

@@ -26,7 +26,7 @@ from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Entry, Ref, Tape
 from dlbook.doctor.terms import Term, terms_of, weighed
-from dlbook.doctor.traces import Trace, traces_of
+from dlbook.doctor.traces import PLAIN, Trace, traces_of
 
 __all__ = ["loss_of_the_wrong_sign", "loss_summed_not_averaged", "terms_out_of_scale"]
 
@@ -53,9 +53,11 @@ def loss_of_the_wrong_sign(record: Record) -> Sign | None:
     A likelihood, a reward or a score is to be made large, and optimizers make small. Descent on it
     makes the answers as wrong as it can, and nothing bounds it below.
     """
+    trace = next(iter(traces_of(record)), None)
+    if trace is not None and (opposed := _makes_opposite(trace)):
+        return opposed
     if not _falls_below_zero(record.losses):
         return None
-    trace = next(iter(traces_of(record)), None)
     if trace is None or not _is_bottomless(trace, 1.0):
         return None
     if _is_bottomless(trace, -1.0):
@@ -145,6 +147,20 @@ def terms_out_of_scale(record: Record) -> Sign | None:
         where = record.backwards[0].where if record.backwards else ""
         return Sign(evidence, where)
     return None
+
+
+def _makes_opposite(trace: Trace) -> Sign | None:
+    """Find a loss that is a cosine similarity and nothing else, and so asks for opposites."""
+    ends = [call for call, _ in trace.near_the_loss() if call.name not in PLAIN]
+    if not ends or any(call.name != "cosine_similarity" for call in ends):
+        return None
+    similar = [call.results[0] for call in ends]
+    slopes = torch.autograd.grad(trace.loss, similar, retain_graph=True)
+    if not all(bool((slope > 0).all()) for slope in slopes):
+        return None
+    fix = "- loss = cosine_similarity(a, b).mean()\n+ loss = 1 - cosine_similarity(a, b).mean()"
+    title = "the loss has the wrong sign: the cosine similarity is made small"
+    return Sign("all that the loss holds is a cosine similarity", ends[0].where, fix, title)
 
 
 def _term_of_the_wrong_sign(record: Record, trace: Trace) -> Sign | None:
