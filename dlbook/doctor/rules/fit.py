@@ -201,9 +201,9 @@ def overfitting(record: Record) -> Sign | None:
     training = _loss_at_the_end(record, record.tapes)
     if not (math.isfinite(last) and last > TIMES * max(training, 0.0)):
         return None
-    known = {e.name for t in validation for e in t.entries if t.loss in e.results} <= {*LOSSES}
-    if last < (HALF if known else 1) * outcome.constant:
-        return None  # it does well on records that it has not seen
+    named = {e.name for t in validation for e in t.entries if t.loss in e.results}
+    if not named <= {*LOSSES} or last < HALF * outcome.constant:
+        return None  # it does well on records that it has not seen, or the loss compares pairs
     losses = _validation_losses(record, validation)
     least = min(losses, default=math.nan)
     if not last > TIMES * least > 0:
