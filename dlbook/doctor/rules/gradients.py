@@ -164,7 +164,7 @@ def _forgets(record: Record) -> Sign | None:
         originals = {id(copy): key for key, copy in trial.parameters.items()}
         copies = {id(t) for t in trial.parameters.values() if originals[id(t)] in often}
         for weight in _recurrent(trial.models, copies).values():
-            for part in weight.detach().split(weight.shape[1]):  # one for each gate  # type: ignore[no-untyped-call]
+            for part in torch.split(weight.detach(), weight.shape[1]):  # one for each gate
                 nn.init.orthogonal_(part)
 
     told = "with orthogonal recurrent weights"
