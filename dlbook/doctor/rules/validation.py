@@ -23,6 +23,7 @@ SMALL = 8  # rows: smaller batches tell too little
 MIXED = (0.02, 0.98)  # share of a batch that was trained on, if the batch is neither old nor new
 FEW_VALUES = 20  # in every column: a table of codes, in which rows are alike by nature
 FAR = 3.0  # standard deviations of the training rows, or times as wide
+CHANCE = 4.0  # standard errors of a correlation where there is none
 CLEARLY = 0.15  # points of accuracy, or of the variance that is explained
 
 
@@ -133,14 +134,13 @@ def labels_unrelated_to_inputs(record: Record) -> Sign | None:
         return None
     if outcome_of(record).healthy and not _chance(record):
         return None
-    share = float(torch.bincount(y.clamp(min=0)).max() / len(y))
-    noise = 3 * (share * (1 - share) / len(y)) ** 0.5
-    right = max(_by_neighbors(X, y), _by_lines(X, y))
-    if right > share + noise:
+    least = CHANCE / len(X) ** 0.5
+    found = max(_by_neighbors(X, y), _by_lines(X, y))
+    if found > least:
         return None
     evidence = (
-        f"the nearest of {len(X)} inputs tell {right:.0%} of the labels, always the same answer "
-        f"{share:.0%}"
+        f"among {len(X)} inputs, what the nearest others or a linear map say of a label has a "
+        f"correlation of {found:.2f} with it; chance alone reaches {least:.2f}"
     )
     return Sign(evidence, _line(record.tapes))
 
@@ -194,20 +194,27 @@ def _chance(record: Record) -> bool:
 
 
 def _by_neighbors(X: Tensor, y: Tensor, k: int = 5) -> float:
-    """Return how many labels the nearest other rows tell, by vote."""
+    """Return how well the labels of the nearest other rows tell a row's own."""
     scaled = (X - X.mean(0)) / X.std(0).clamp(min=1e-12)
     apart = torch.cdist(scaled, scaled).fill_diagonal_(float("inf"))
-    votes = nn.functional.one_hot(y[apart.topk(k, largest=False).indices].clamp(min=0)).sum(1)
-    return float((votes.argmax(1) == y).double().mean())
+    Y = nn.functional.one_hot(y.clamp(min=0)).to(X.dtype)
+    return _correlation(Y[apart.topk(k, largest=False).indices].mean(1), Y)
 
 
 def _by_lines(X: Tensor, y: Tensor) -> float:
-    """Return how many labels of the odd rows a linear map tells that was fitted to the even."""
+    """Return how well a linear map tells the labels of the odd rows, fitted to the even ones."""
     A = torch.cat([(X - X.mean(0)) / X.std(0).clamp(min=1e-12), torch.ones(len(X), 1)], 1)
     Y = nn.functional.one_hot(y.clamp(min=0)).to(A.dtype)
     penalty = 1e-2 * len(A) * torch.eye(A.shape[1], dtype=A.dtype)
     W = torch.linalg.solve(A[::2].T @ A[::2] + penalty, A[::2].T @ Y[::2])
-    return float(((A[1::2] @ W).argmax(1) == y[1::2]).double().mean())
+    return _correlation(A[1::2] @ W, Y[1::2])
+
+
+def _correlation(said: Tensor, Y: Tensor) -> float:
+    """Return the largest correlation of what is said of a class with whether it is the one."""
+    said, Y = said - said.mean(0), Y - Y.mean(0)
+    sizes = (said.norm(dim=0) * Y.norm(dim=0)).clamp(min=1e-12)
+    return float(((said * Y).sum(0) / sizes).max())
 
 
 def _line(tapes: list[Tape]) -> str:
