@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.data import DataLoader, TensorDataset
@@ -167,6 +168,51 @@ def one_long_series() -> None:
         optimizer.step()
     with torch.no_grad():
         model(series[80:-1])
+
+
+def pairs_of_two_kinds() -> None:
+    class Pairs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = nn.Linear(8, 6), nn.Linear(5, 6)
+
+        def forward(self, X: Tensor, Z: Tensor) -> Tensor:
+            return 4 * functional.normalize(self.left(X)) @ functional.normalize(self.right(Z)).T
+
+    hidden = torch.randn(200, 4)
+    X, Z = hidden @ torch.randn(4, 8), hidden @ torch.randn(4, 5)
+    model = Pairs()
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for xb, zb in [batch for _ in range(20) for batch in batches(X, Z)]:
+        loss = cross_entropy(model(xb, zb), torch.arange(len(xb)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def series_continued_step_by_step() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru, self.head = nn.GRU(1, 16), nn.Linear(16, 1)
+
+        def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            states, state = self.gru(x, state)
+            return self.head(states), state
+
+    series = torch.sin(0.3 * torch.arange(81.0))[:, None]
+    model = Network()
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(80):
+        loss = mse_loss(model(series[:-1])[0], series[1:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        x, state = model(series[:-1])
+        x = x[-1:]
+        for _ in range(20):
+            x, state = model(x, state)
 
 
 # -- reshape-for-transpose
@@ -547,6 +593,8 @@ SOUND: list[Program] = [
     batch_norm_in_training,
     graph_of_nodes,
     one_long_series,
+    pairs_of_two_kinds,
+    series_continued_step_by_step,
     transposed,
     axis_of_length_one_moved,
     language_model_with_a_mask,

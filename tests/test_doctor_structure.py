@@ -315,6 +315,30 @@ def target_network() -> None:
             target.load_state_dict(network.state_dict())
 
 
+def teacher_inside_that_follows_slowly() -> None:
+    class Student(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = member()
+            self.teacher = copy.deepcopy(self.body)
+
+        def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
+            return self.body(X), self.teacher(X + 0.1 * torch.randn_like(X)).detach()
+
+    (X, y), model = clusters(), Student()
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(60):
+        Z, wanted = model(X)
+        loss = cross_entropy(Z, y) + 0.1 * mse_loss(Z, wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            pairs = zip(model.teacher.parameters(), model.body.parameters(), strict=True)
+            for slow, fast in pairs:
+                slow.lerp_(fast, 0.1)
+
+
 # -- layers-frozen-by-a-slip
 
 
@@ -419,6 +443,18 @@ def trained_again_after_a_phase() -> None:
         model.train()
 
 
+def reset_for_each_fold() -> None:
+    X, y = clusters()
+    model = member()
+    first = copy.deepcopy(model.state_dict())
+    for fold in range(3):
+        model.load_state_dict(first)
+        inside = torch.arange(len(X)) % 3 != fold
+        fit(model, X[inside], y[inside], optimizer=torch.optim.Adam(model.parameters(), 0.01))
+        with torch.no_grad():
+            model(X[:30])
+
+
 # -- dropout-without-effect, normalization-over-one-number
 
 
@@ -504,6 +540,7 @@ SOUND: list[Program] = [
     pooler_that_nobody_uses,
     straight_through,
     target_network,
+    teacher_inside_that_follows_slowly,
     slip(lambda body: body.requires_grad_(True), frozen=True),
     slip(lambda body: body.requires_grad_(False), frozen=False),
     true_ensemble,
@@ -511,6 +548,7 @@ SOUND: list[Program] = [
     one_activation_used_twice,
     two_inputs_one_network,
     trained_again_after_a_phase,
+    reset_for_each_fold,
     gru_of_two_layers_with_dropout,
     group_norm_of_single_maps,
     layer_norm_of_two_numbers,

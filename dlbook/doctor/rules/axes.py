@@ -48,13 +48,13 @@ def reshape_for_transpose(record: Record) -> Sign | None:
     ``reshape`` keeps the order of the numbers in memory and only cuts them into other rows. What
     was one channel is then spread over all of them.
     """
+    if well_learned(record):
+        return None
     for trace in traces_of(record)[:1]:
         for call in trace.calls:
             order = _order_meant(call)
-            if order is not None and not call.module.startswith("Transform"):
+            if order is not None:
                 return _swapped(record, call, order)
-    if well_learned(record):
-        return None
     return _swapped_before(record)
 
 
@@ -90,10 +90,10 @@ def _swapped(record: Record, call: Call, order: tuple[int, ...]) -> Sign | None:
 
         trial.loss = loss  # type: ignore[method-assign]
 
-    if not well_learned(record):
-        found = race(record, "with axes swapped", cure)
-        if found is not None and found.wins:
-            evidence += f"; {found.told('with the axes swapped')}"
+    found = race(record, "with axes swapped", cure)
+    if found is None or not found.wins:
+        return None  # the shapes may agree by chance
+    evidence += f"; {found.told('with the axes swapped')}"
     places = ", ".join(map(str, order))
     fix = f"- x.{call.name}{after}\n+ x.permute({places})"
     return Sign(evidence, call.module or call.where, fix)
@@ -215,11 +215,16 @@ def _first_that_mixes(record: Record, tape: Tape, base: Trace, slot: int) -> Cal
 
 
 def _spreads(before: Tensor, after: Tensor, n: int, index: int = 0) -> bool:
-    """Tell whether rows other than the one that was exchanged have moved."""
+    """Tell whether rows other than the one that was exchanged have moved.
+
+    In a matrix of all pairs of examples the column of that one may.
+    """
     if before.shape != after.shape or not before.dim() or len(before) != n:
         return False
     if not before.is_floating_point() or not bool(before.isfinite().all()):
         return False
+    if before.shape == (n, n):
+        before, after = (t[:, torch.arange(n) != index] for t in (before, after))
     rows = moved(before, after)
     rows[index] = False
     return bool(rows.any())
@@ -263,7 +268,7 @@ def _is_company(record: Record, tape: Tape, slot: int) -> bool:
     if any(loader.shuffles and loader.batch_size == len(x) > 1 for loader in loaders):
         return True
     asked = {t.shapes[s] for t in record.evaluations for entry in t.networks for s in entry.refs}
-    if (1, *x.shape[1:]) in asked:
+    if (1, *x.shape[1:]) in asked and _in_any_order(record, tape, slot):
         return True
     followers: dict[bytes, set[bytes]] = {}
     again = 0
@@ -273,6 +278,18 @@ def _is_company(record: Record, tape: Tape, slot: int) -> bool:
             followers.setdefault(key, set()).add(following)
     elsewhere = sum(len(following) > 1 for following in followers.values())
     return again > 0 and elsewhere > 0.3 * min(again, len(followers))
+
+
+def _in_any_order(record: Record, tape: Tape, slot: int) -> bool:
+    """Tell whether examples in another order get the same answers in that order."""
+    x = tape.given[slot]
+    order = torch.arange(len(x)).flip(0)
+    traces = [play_evaluating(record, tape, {slot: rows}) for rows in (x, x[order])]
+    last = tape.networks[-1].results
+    before, after = (t.values[last[0]] if t is not None and last else None for t in traces)
+    if before is None or after is None or before.shape != after.shape or len(before) != len(x):
+        return False
+    return not bool(moved(before[order], after).any())
 
 
 def _mixed(call: Call, n: int) -> Sign:

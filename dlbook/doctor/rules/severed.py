@@ -60,6 +60,7 @@ def _never_reached(record: Record) -> Sign | None:
         and not facts.arrivals
         and key not in used
         and facts.parameter.numel()
+        and not _changed(record, facts)
     }
     reached = any(facts.arrivals for facts in record.parameters.values())
     if not out_of_reach or not reached or record.counts["backward"] < ENOUGH:
@@ -69,6 +70,16 @@ def _never_reached(record: Record) -> Sign | None:
         if sign is not None:
             return sign
     return _left_aside(record, out_of_reach)
+
+
+def _changed(record: Record, facts: ParameterFacts) -> bool:
+    """Tell whether a parameter is another one than at first, as where it is changed by hand."""
+    for name, model in record.models.items():
+        first = record.initial.get(name, {})
+        for own, p in model.named_parameters():
+            if p is facts.parameter and own in first and first[own].shape == p.shape:
+                return not torch.equal(first[own], p.detach())
+    return False
 
 
 def _depends(record: Record, tape: Tape, facts: dict[int, ParameterFacts]) -> Sign | None:

@@ -12,7 +12,7 @@ from torch.nn.functional import relu
 
 from dlbook.doctor.between import Between
 from dlbook.doctor.experiments import Trial
-from dlbook.doctor.races import race
+from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.tape import Tape
@@ -47,7 +47,7 @@ def no_nonlinearity(record: Record) -> Sign | None:
     Two linear maps in a row are one: ``(X W1) W2 = X (W1 W2)``. However many there are, the network
     can draw a plane and nothing else.
     """
-    count = _layers_in_a_row(record)
+    count = 0 if well_learned(record) else _layers_in_a_row(record)
     if not count:
         return None
     found = race(record, "with ReLU between layers in a row", _bent)
@@ -138,6 +138,9 @@ def layer_made_in_forward(record: Record) -> Sign | None:
     fresh = [one - frozenset().union(*first[:i], *first[i + 1 :]) for i, one in enumerate(first)]
     if len(first) < ENOUGH or not all(fresh):
         return None
+    networks = [{id(p) for p in model.parameters()} for model in record.models.values()]
+    if any(own and own <= fresh[0] for own in networks):
+        return None  # whole networks, such as copies for one task each
     shapes = {tuple(passes[0][i].shape) for i in fresh[0]}
     if not shapes.issubset(tuple(passes[1][i].shape) for i in fresh[1]):
         return None
