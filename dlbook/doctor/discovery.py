@@ -61,7 +61,9 @@ class watch_everything(Watcher):  # noqa: N801  # read as the statement that it 
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling():  # first of all: a compiler reads no further
                 return original(module, *args, **kwargs)
-            if not self._inside and not self.paused and not is_transformed():
+            if self._inside:
+                return watched(module, *args, **kwargs)
+            if not self.paused and not is_transformed() and self._name_of(module) is None:
                 self._meets(module)
             self._inside += 1
             try:
@@ -76,7 +78,7 @@ class watch_everything(Watcher):  # noqa: N801  # read as the statement that it 
         parameters = list(module.parameters())
         computed_again = torch._C._current_graph_task_id() != -1
         stand_ins = not all(isinstance(p, nn.Parameter) for p in parameters)  # functional_call
-        if parameters and not stand_ins and not computed_again and self._name_of(module) is None:
+        if parameters and not stand_ins and not computed_again:
             self.add_model(str(len(self.record.models) or ""), module)
 
     def _steps(self, optimizer: Optimizer, *_: object) -> None:

@@ -25,6 +25,7 @@ __all__ = ["Dropped", "Habits", "Pass", "observe"]
 
 MOST = 5_000  # entries of a kind that are kept
 LARGEST = 3_000_000  # numbers in a batch whose rows are told apart
+PIECE = 2**15  # of these numbers, those that are dealt with at a time
 CONVERSIONS = frozenset(
     {"bfloat16", "cpu", "cuda", "double", "float", "half", "int", "long", "to", "type"}
 )
@@ -155,16 +156,23 @@ class Habits:
     def note_rows(self, name: str, given: Any, *, trains: bool, most: int) -> None:
         """Note which examples a network is given; numbers that only name things tell too little."""
         kept = (self.rows if trains else self.asked).setdefault(name, [])
+        if len(kept) >= most:
+            return
         tensors = [
             leaf for leaf in tree_flatten(given)[0] if isinstance(leaf, Tensor) and leaf.dim()
         ]
         alike = [x for x in tensors if len(x) == len(tensors[0]) and not x.requires_grad]
         parts = [x.detach().reshape(len(x), -1) for x in alike if x.numel() and not x.is_sparse]
         names_only = all(x.shape[1] == 1 and not x.is_floating_point() for x in parts)
-        if len(kept) >= most or names_only or sum(x.numel() for x in parts) > LARGEST:
+        if names_only or sum(x.numel() for x in parts) > LARGEST:
             return
-        row = torch.cat([x.double() for x in parts if not x.is_complex()], dim=1)
-        kept.append(row @ _directions(row.shape[1]).to(row.device))
+        real = [x for x in parts if not x.is_complex()]
+        if not real:
+            return
+        row = real[0] if len(real) == 1 else torch.cat([x.double() for x in real], dim=1)
+        along = _directions(row.shape[1]).to(row.device)
+        few = max(1, PIECE // row.shape[1])  # rows at a time, which fit into a cache
+        kept.append(torch.cat([piece.double() @ along for piece in torch.split(row, few)]))
 
     def output(self, result: Any) -> None:
         """Note what a network gave out in evaluation mode with gradients."""

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ __all__ = ["Entry", "Recorder", "Ref", "Tape", "is_transformed"]
 
 LARGEST = 20_000_000  # numbers in one tensor that is kept
 LONGEST = 2_000  # entries of one tape
+PLAIN = frozenset({int, float, bool, str, slice, type(None), type(...)})  # hold no tensors
 SILENT = frozenset(
     {"backward", "detach_", "grad", "register_hook", "requires_grad_", "retain_grad"}
 )
@@ -215,7 +216,14 @@ class Recorder(TorchFunctionMode):
         Above zero while a network computes, and nothing is noted.
     finished : bool
         Whether the tape has led to a loss already; what comes now stands aside.
+
+    Notes
+    -----
+    Some layers of PyTorch's compute in a faster way, with other last bits, only where no mode is on
+    the stack. So the recorder does not stay there while it rests.
     """
+
+    _away: ClassVar[list[Recorder]] = []  # those that left the stack to rest, in order
 
     def __init__(self, dropped: list[Dropped] | None = None) -> None:
         super().__init__()
@@ -226,6 +234,7 @@ class Recorder(TorchFunctionMode):
         self._past: list[tuple[weakref.ref[Tensor], str]] = []
         self.calls = 0
         self.depth = 0
+        self._rests = False  # off the stack until it comes back
         self.begin()
 
     @property
@@ -235,12 +244,40 @@ class Recorder(TorchFunctionMode):
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Note nothing within."""
-        self.depth += 1
+        """Note nothing within, and leave the stack of modes if nothing stands on top."""
+        left = self.leave()
         try:
             yield
         finally:
-            self.depth -= 1
+            self.come_back(left)
+
+    def leave(self) -> bool:
+        """Note nothing from here on; return whether it left the stack of modes."""
+        self.depth += 1
+        left = self.on_top
+        if left:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._rests = True
+            self._away.append(self)
+        return left
+
+    def come_back(self, left: bool) -> None:
+        """Note again what is called, at the old place: one that left later goes below."""
+        self.depth -= 1
+        if left:
+            self._rests = False
+            while self._away and not self._away[-1]._rests:
+                self._away.pop().__enter__()  # type: ignore[no-untyped-call]
+
+    def stop(self) -> bool:
+        """Leave the stack of modes for good; return whether nothing was on top of it."""
+        if self in self._away:
+            self._away.remove(self)
+        elif self.on_top:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        else:
+            return False
+        return True
 
     def begin(self) -> None:
         """Begin a new tape."""
@@ -268,9 +305,10 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if torch.compiler.is_compiling() or self.depth or is_transformed():
             return func(*args, **kwargs)
-        noted = self._before(func, args, kwargs)
+        name = _name_of(func)
+        noted = self._before(name, args, kwargs)
         result = func(*args, **kwargs)
-        dropped = conversion_dropped(_name_of(func), args[0] if args else None, result)
+        dropped = conversion_dropped(name, args[0] if args else None, result)
         if dropped is not None and dropped not in self.dropped:
             self.dropped.append(dropped)
         if noted is not None:
@@ -343,11 +381,10 @@ class Recorder(TorchFunctionMode):
         return tree_map(kept, value, is_leaf=lambda leaf: isinstance(leaf, PackedSequence))
 
     def _before(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[str, tuple[Any, ...], dict[str, Any], str] | None:
         """Note what a function is given, if any of it came out of a network."""
         self.calls += 1
-        name = _name_of(func)
         if name in SILENT:
             return None
         given = _tensors((args, kwargs))
@@ -410,13 +447,20 @@ def is_transformed() -> bool:
 
 def _tensors(tree: Any) -> list[Tensor]:
     """Return all tensors, also those that distributions and data classes hold."""
-    found = list[Tensor]()
-    for leaf in tree_flatten(tree)[0]:
-        if isinstance(leaf, Tensor):
-            found.append(leaf)
-        elif isinstance(leaf, Distribution) or (is_dataclass(leaf) and not isinstance(leaf, type)):
-            found += _tensors(list(vars(leaf).values()))
-    return found
+    if isinstance(tree, Tensor):
+        return [tree]
+    if type(tree) in PLAIN:
+        return []
+    if type(tree) in (tuple, list):  # by far the most, and faster than by tree_flatten
+        parts = list(tree)
+    elif type(tree) is dict:
+        parts = list(tree.values())
+    else:
+        parts = tree_flatten(tree)[0]
+        if len(parts) == 1 and parts[0] is tree:
+            known = isinstance(tree, Distribution) or is_dataclass(tree)
+            parts = list(vars(tree).values()) if known and not isinstance(tree, type) else []
+    return [tensor for part in parts for tensor in _tensors(part)]
 
 
 def _is_ref(leaf: Any) -> bool:

@@ -476,7 +476,7 @@ class Watcher:
         self.record.around.backwards += 1
         if self.record.broken is None and loss.numel() == 1 and not math.isfinite(value):
             self._note_break(loss)
-        if self._looks(self.record.counts["backward"]):
+        if self._reads(self.record.counts["backward"]):
             steps = self.record.counts["step"]
             where = line_of_reader()
             self.record.backwards.append(
@@ -534,6 +534,11 @@ class Watcher:
 
     def _looks(self, number: int) -> bool:
         return number <= FIRST or number % self.every == 0
+
+    def _reads(self, number: int) -> bool:
+        """Tell whether a graph is read: ever more rarely, since it is slow and they are kept."""
+        times, rest = divmod(number, self.every)
+        return number <= FIRST or (not rest and times & (times - 1) == 0)
 
 
 class watch(Watcher):  # noqa: N801  # read as the statement that it makes: with watch(...)
