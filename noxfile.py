@@ -181,6 +181,7 @@ def bench(session: nox.Session) -> None:
     run(session, "tests.benchmarks.speed", *session.posargs)
     run(session, "tests.benchmarks.wall")
     run(session, "tests.benchmarks.pytorch_speed")
+    run(session, "tests.benchmarks.watching")
     run(session, "tests.benchmarks.gpu")  # says in one line where there is none
 
 

@@ -23,12 +23,22 @@ WAYS: dict[str, Callable[[nn.Module, Optimizer], Any]] = {
 }
 
 
+def modes() -> list[Any]:
+    """Return the modes that are on the stack."""
+    stack: list[Any] = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    return stack
+
+
+def backward(model: nn.Module) -> None:
+    functional.mse_loss(model(X), Y).backward()  # type: ignore[no-untyped-call]
+
+
 class Refuses(SGD):
     """Gradient descent that raises in its first step."""
 
     def step(self, closure: Any = None) -> Any:
         """Raise in the first step, and make no mode be seen in any."""
-        assert not _get_current_function_mode_stack()
+        assert not modes()
         if not self.state:
             self.state[self.param_groups[0]["params"][0]] = {"tried": True}
             raise RuntimeError("not yet")
@@ -82,7 +92,7 @@ def test_layers_that_are_fused_in_evaluation_stay_fused(
     model = network(kind)
     alone = answers(model, by_parts=by_parts)
     with WAYS[way](model, SGD(model.parameters(), 0.1)):
-        assert _get_current_function_mode_stack(), "the recorder is there"
+        assert modes(), "the recorder is there"
         watched = answers(model, by_parts=by_parts)
     assert torch.equal(alone, watched)
 
@@ -95,13 +105,13 @@ def test_a_step_that_raises_ends_the_rest(way: str) -> None:
     with WAYS[way](model, optimizer) as w:
         for _ in range(3):
             optimizer.zero_grad()
-            functional.mse_loss(model(X), Y).backward()
+            backward(model)
             try:
                 optimizer.step()
             except RuntimeError:
                 continue
-        assert len(_get_current_function_mode_stack()) == 1
-    assert not _get_current_function_mode_stack()
+        assert len(modes()) == 1
+    assert not modes()
     assert [tape.whole for tape in w.record.tapes] == [True, True, True]
     assert [tape.entries[-1].name for tape in w.record.tapes] == ["mse_loss"] * 3
 
@@ -111,14 +121,14 @@ def test_what_raises_in_a_network_or_a_step_leaves_no_mode_behind(way: str) -> N
     model = nn.Linear(16, 16)
     optimizer = Refuses(model.parameters(), 0.1)
     with WAYS[way](model, optimizer):
-        recorder = _get_current_function_mode_stack()
+        recorder = modes()
         with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
             model(X[..., :3])
-        assert _get_current_function_mode_stack() == recorder
-    model(X).sum().backward()
+        assert modes() == recorder
+    backward(model)
     with pytest.raises(RuntimeError, match="not yet"), WAYS[way](model, optimizer):
         optimizer.step()
-    assert not _get_current_function_mode_stack()
+    assert not modes()
 
 
 @pytest.mark.parametrize("outer", WAYS)
@@ -127,11 +137,11 @@ def test_two_recorders_come_back_in_their_old_order(outer: str, inner: str) -> N
     model = nn.Linear(16, 16)
     optimizer = SGD(model.parameters(), 0.1)
     with WAYS[outer](model, optimizer), WAYS[inner](model, optimizer):
-        before = _get_current_function_mode_stack()
+        before = modes()
         assert len(before) == 2
         for _ in range(3):
             optimizer.zero_grad()
-            functional.mse_loss(model(X), Y).backward()
+            backward(model)
             optimizer.step()
-            assert _get_current_function_mode_stack() == before
-    assert not _get_current_function_mode_stack()
+            assert modes() == before
+    assert not modes()
