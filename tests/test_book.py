@@ -9,6 +9,7 @@ import yaml
 
 from dlbook.publishing import counts, glossary, quiz
 from dlbook.publishing.book import ROOT, Book, Page
+from dlbook.publishing.count import Count
 from dlbook.publishing.equations import equations
 from dlbook.publishing.inline import TOKEN
 from dlbook.publishing.parts import Prose
@@ -103,7 +104,7 @@ def test_no_output_is_left_open(page: Page) -> None:
 
 
 @pytest.mark.parametrize("count", counts.counts(BOOK), ids=lambda count: count.promise)
-def test_nothing_is_unproved(count: counts.Count) -> None:
+def test_nothing_is_unproved(count: Count) -> None:
     assert count.unproved == ()
 
 

@@ -31,7 +31,7 @@ def report(number: int) -> Report:
 
 def shown(value: object) -> dict[str, str]:
     """Return what a notebook gets of the last value of a cell."""
-    data, _ = DisplayFormatter().format(value)  # type: ignore[no-untyped-call]
+    data, _ = DisplayFormatter().format(value)
     return dict(data)
 
 

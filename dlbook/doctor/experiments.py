@@ -32,6 +32,7 @@ __all__ = ["Comparison", "Trial", "clearly_better", "compare", "constant_loss", 
 STEPS = 120  # steps of one trial
 STARTS = 0.0, 0.5  # of constants: the second where 0 is not taken, as of probabilities and scales
 CONSTANT_STEPS = 60  # of the search for the best constant, over all passes
+FAR = 1e3  # times the largest loss of the run
 SEEDS = (0, 1)  # of the draws within it, such as dropout's
 SECONDS = 5.0  # of computing for one trial; a slow network makes fewer steps
 
@@ -310,7 +311,10 @@ def constant_loss(record: Record) -> float:
     if "constant" not in record.cache:
         tapes = [tape for tape in record.tapes if tape.whole]
         found = (_least_constant(tapes, start) for start in STARTS)
-        record.cache["constant"] = next(filter(math.isfinite, found), math.nan)
+        least = next(filter(math.isfinite, found), math.nan)
+        seen = [abs(value) for value in record.losses if math.isfinite(value)]
+        unbounded = least < -FAR * max([1.0, *seen])  # a loss that constants make as low as wanted
+        record.cache["constant"] = math.nan if unbounded else least
     return float(record.cache["constant"])
 
 

@@ -11,6 +11,7 @@ from dlbook.doctor.outcomes import outcome_of
 from dlbook.doctor.races import MOST, Race, line_of_optimizer, race, rate_of, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
+from dlbook.doctor.samples import samples_of
 
 __all__ = [
     "HIGHER",
@@ -25,6 +26,7 @@ __all__ = [
     "stopped_while_falling",
 ]
 
+WILD = 10.0  # quartile distances: targets spread wider than that have a few that are far off
 HALF = 0.5  # of what a cure wins that the run did not, where less may be meant or no harm
 LONGER = 4  # times as many steps again
 LOWER, HIGHER = (0.1, 0.01), (10.0, 100.0, 1000.0)
@@ -78,7 +80,7 @@ def clipping_out_of_scale(record: Record) -> Sign | None:
     if not norms or well_learned(record):
         return None
     limit, usual = median([e.facts["limit"] for e in clips]), median(norms)
-    if usual <= limit:
+    if usual <= limit or _far_off_targets(record):
         return None
 
     def without(trial: Trial) -> None:
@@ -203,6 +205,15 @@ def rate_too_low(record: Record) -> Sign | None:
     if well_learned(record) or (outcome.learned and outcome.falling):
         return None  # slower than need be is no fault
     return _better_rate(record, HIGHER, missed=HALF)
+
+
+def _far_off_targets(record: Record) -> bool:
+    """Tell whether a few targets are so far off that a limit may be there for them."""
+    samples = samples_of(record)
+    if samples is None or not samples.Y.numel() or samples.labels is not None:
+        return False
+    low, high = samples.Y.flatten()[:100_000].quantile(samples.Y.new_tensor([0.25, 0.75]))
+    return bool(samples.Y.std() > WILD * (high - low))
 
 
 def _better_rate(record: Record, factors: tuple[float, ...], missed: float = 0.0) -> Sign | None:

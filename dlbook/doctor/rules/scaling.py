@@ -18,6 +18,7 @@ from dlbook.doctor.tape import Tape
 __all__ = ["batches_of_one_class", "categories_as_numbers", "inputs_unscaled", "targets_unscaled"]
 
 APART = 10.0  # times as large: columns, or a mean and its spread, that are not of one size
+QUARTERS = torch.tensor([0.25, 0.5, 0.75])
 PURE = 0.9  # share of a batch that is of one class
 
 
@@ -81,8 +82,9 @@ def targets_unscaled(record: Record) -> Sign | None:
     if samples.labels is not None and len(torch.unique(samples.labels)) <= len(samples.Y) / 10:
         return None
     mean, std = samples.Y.mean().float(), samples.Y.std().float()
-    if not bool(std > 0) or max(float(mean.abs()), float(std)) < APART:
-        return None
+    quarter, half, most = samples.Y.flatten()[:100_000].quantile(QUARTERS.to(samples.Y.dtype))
+    if not bool(std > 0) or max(float(half.abs()), float(most - quarter)) < APART:
+        return None  # a few that are far off do not make the scale
 
     def standardized(trial: Trial) -> None:
         trial.outputs = lambda _name, Z: Z * std + mean  # the loss stays in the targets' units

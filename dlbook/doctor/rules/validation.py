@@ -43,8 +43,9 @@ def validation_overlaps_training(record: Record) -> Sign | None:
     """
     name = next(iter(record.habits.rows), "")
     rows, asked = record.habits.rows.get(name, []), record.habits.asked.get(name, [])
-    if not rows or not asked:
-        return None
+    samples = samples_of(record)
+    if not rows or not asked or samples is None or not samples.measured:
+        return None  # rows of codes are alike by nature
     trained = _rounded(torch.cat(rows))
     known = torch.unique(trained)
     new = _rounded(torch.cat(asked))
@@ -54,6 +55,8 @@ def validation_overlaps_training(record: Record) -> Sign | None:
         return None  # the training examples themselves are asked for
     parts = [_rounded(one) for one in asked if len(one) >= SMALL]
     shares = [float(torch.isin(part, known).double().mean()) for part in parts]
+    if not shares:
+        return None
     low, high = MIXED
     mixed = [share for share in shares if low < share < high]
     whole = [share for share in shares if share >= high]
