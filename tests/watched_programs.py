@@ -119,7 +119,7 @@ def evaluated_every_epoch(watching: Watching) -> list[Any]:
                 schedule.step()
             model.eval()
             with torch.inference_mode():
-                model(X_val).argmax(1).eq(y_val[:, None]).sum()
+                model(X_val).argmax(1).eq(y_val).sum()
     return ended(model, optimizer, losses)
 
 

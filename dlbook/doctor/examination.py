@@ -22,6 +22,7 @@ from dlbook.doctor.watching import watch
 
 __all__ = ["examine"]
 
+OF_WHOLE_RUNS = ("stopped-while-falling",)  # what a few steps cannot tell
 STEPS = 50  # batches that are trained on
 EVALUATIONS = 10  # batches that are evaluated
 TRAINING, EVALUATING = 0.5, 0.6  # of the budget that is used when they end; the rules get the rest
@@ -103,7 +104,9 @@ def examine(
         for name, loader in loaders.items():
             trial.add(name, loader)
         with unchanged(trial.copies.in_common()):
-            watcher = watch(trial.model, trial.optimizer, trial.loss_fn, ignore=ignore)
+            unknown = {*ignore, *OF_WHOLE_RUNS}
+            watcher = watch(trial.model, trial.optimizer, trial.loss_fn, ignore=unknown)
+            watcher.record.validation_given = val_loader is not None
             watcher.record.deadline = start + budget_seconds
             with suppress(Exception), watcher:  # what was raised is in the record
                 trial.train(until=start + TRAINING * budget_seconds)

@@ -221,7 +221,7 @@ def trial_of(record: Record) -> Trial | None:
         return None
     memo: dict[int, Any] = {}
     try:
-        models = copy.deepcopy(record.models, memo)
+        models = copied(record.models, memo)
         optimizer = copy.deepcopy(record.optimizers[0], memo)
     except Exception:  # whatever keeps a network from being copied, nothing can be tried
         return None
@@ -238,6 +238,39 @@ def trial_of(record: Record) -> Trial | None:
     trial = Trial(models, optimizer, tapes, copies, clip=_limit_of(record, single=False))
     trial.clip_number = _limit_of(record, single=True)
     return trial
+
+
+def copied(models: dict[str, nn.Module], memo: dict[int, Any]) -> dict[str, nn.Module]:
+    """Copy networks without the hooks that the reader has put on them.
+
+    Parameters
+    ----------
+    models : dict of str to nn.Module
+        The networks.
+    memo : dict
+        Takes the copy of everything, by the id of the original.
+
+    Returns
+    -------
+    dict of str to nn.Module
+        The copies; hooks of PyTorch's own, such as those of pruning, stay.
+    """
+    made = copy.deepcopy(models, memo)
+    for model in made.values():
+        for module in model.modules():
+            for hooks in (
+                *(module._forward_hooks, module._forward_pre_hooks),
+                *(module._backward_hooks, module._backward_pre_hooks),
+            ):
+                own = [k for k, hook in hooks.items() if not _of_torch(hook)]
+                for key in own:
+                    del hooks[key]
+    return made
+
+
+def _of_torch(hook: Any) -> bool:
+    kind = hook if hasattr(hook, "__module__") else type(hook)
+    return str(kind.__module__).partition(".")[0] == "torch"
 
 
 def train(trial: Trial, *, steps: int, seed: int) -> tuple[int, float]:

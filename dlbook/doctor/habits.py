@@ -61,6 +61,8 @@ class Habits:
     cleared : list of tuple
         Each time ``zero_grad`` found gradients that no step had used: how many backward passes
         they came from, and the reader's line.
+    clearings : int
+        How often ``zero_grad`` was called.
     rates : list of float
         The largest rate of each step.
     modes : list of bool
@@ -99,6 +101,7 @@ class Habits:
     kept: tuple[int, int, str] = (0, 0, "")
     paused: bool = False
     _parts: dict[tuple[Any, ...], tuple[Any, tuple[float, ...]]] = field(default_factory=dict)
+    clearings: int = 0
     _pending: int = 0
     _marks: list[weakref.ref[Mark]] = field(default_factory=list)
     _seed: tuple[int, str, Tensor] | None = None
@@ -121,6 +124,7 @@ class Habits:
 
     def clear(self) -> None:
         """Note that gradients are cleared."""
+        self.clearings += 1
         if self._pending and len(self.cleared) < MOST:
             self.cleared.append((self._pending, line_of_reader()))
         self._pending = 0

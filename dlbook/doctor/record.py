@@ -225,6 +225,8 @@ class Record:
         What the loop did over and over.
     stores : Stores
         What fetching did to the data.
+    validation_given : bool
+        Whether what is evaluated is what the reader calls validation, and no more than that.
     at_work : dict of code to set of AtWork
         The reader's functions in which networks were called, with the lines of the calls.
     taught : set of str
@@ -263,6 +265,7 @@ class Record:
     around: Surroundings = field(default_factory=Surroundings)
     habits: Habits = field(default_factory=Habits)
     stores: Stores = field(default_factory=Stores)
+    validation_given: bool = False
     at_work: dict[CodeType, set[AtWork]] = field(default_factory=dict)
     taught: set[str] = field(default_factory=set)
     trouble: list[str] = field(default_factory=list)

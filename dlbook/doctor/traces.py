@@ -7,7 +7,6 @@ layer, and which targets it was compared with.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten
 
-from dlbook.doctor.experiments import own_draws
+from dlbook.doctor.experiments import copied, own_draws
 from dlbook.doctor.record import Record
 from dlbook.doctor.tape import Entry, Tape
 
@@ -256,7 +255,7 @@ def copies_of(
     """
     memo: dict[int, Any] = {}
     try:
-        models = copy.deepcopy(record.models, memo)
+        models = copied(record.models, memo)
     except Exception:  # whatever keeps a network from being copied, nothing can be played
         return None
     for name, model in models.items():

@@ -315,6 +315,8 @@ def exploding_gradients(record: Record) -> Sign | None:
     least = list(accumulate(finite, min))
     leaps = any(later > LEAP * before > 0 for before, later in zip(least, finite[1:], strict=False))
     broke = record.broken is not None
+    if record.around.of_kind("clip") and not broke:
+        return None  # they are limited already
     if well_learned(record) or not (leaps or broke) or not _long_way_back(record):
         return None
     norms = [math.hypot(*step.gradients.values()) for step in record.steps]

@@ -42,13 +42,28 @@ def gradients_not_cleared(record: Record) -> Sign | None:
     looked = [facts for facts in record.parameters.values() if facts.cycles >= ENOUGH]
     kept = [facts for facts in looked if facts.kept == facts.cycles]
     if not kept or any(0 < facts.kept < facts.cycles for facts in looked):
-        return None
+        return _cleared_too_rarely(record)
     facts = max(kept, key=lambda facts: facts.cycles)
     evidence = (
         f"in {facts.cycles} of {facts.cycles} rounds looked at, the gradient of {facts.name} still "
         "held that of the round before when the next arrived"
     )
     return Sign(evidence, record.step_line)
+
+
+def _cleared_too_rarely(record: Record) -> Sign | None:
+    """Find steps that are made again from gradients which steps before have used."""
+    looked = [facts for facts in record.parameters.values() if facts.cycles >= 2 * ENOUGH]
+    kept = [facts for facts in looked if facts.kept >= max(ENOUGH, 0.75 * facts.cycles)]
+    if not kept or len(record.optimizers) != 1 or not record.habits.clearings:
+        return None
+    facts = max(kept, key=lambda facts: facts.kept)
+    evidence = (
+        f"in {facts.kept} of {facts.cycles} rounds looked at, the gradient of {facts.name} was "
+        f"added to one that a step had used; zero_grad was called {record.habits.clearings} times "
+        f"in {record.counts['step']} steps"
+    )
+    return Sign(evidence, record.step_line, title="gradients are cleared too rarely")
 
 
 @rule(
@@ -64,12 +79,36 @@ def gradients_cleared_before_step(record: Record) -> Sign | None:
     The optimizer finds no gradient, or zeros, and leaves every parameter as it is.
     """
     facts = [step for step in record.steps if step.arrived]
+    outside = _step_outside_the_loop(record)
+    if outside is not None:
+        return outside
     if len(facts) < ENOUGH or any(step.missing + step.zero < step.held for step in facts):
         return None
     if _steps_after(record, "forward") > _steps_after(record, "backward"):
         return None
     evidence = f"gradients had arrived before each of {len(facts)} steps, and none was left for it"
     return Sign(evidence, record.step_line)
+
+
+def _step_outside_the_loop(record: Record) -> Sign | None:
+    """Find gradients of which most are cleared before any step has seen them."""
+    lost = sum(count for count, _ in record.habits.cleared)
+    used = sum(record.habits.groups)
+    held = record.in_optimizers
+    others = any(
+        key not in held and key not in record.parameters
+        for backward in record.backwards
+        for key in backward.graph.parameters
+    )
+    if lost < MANY or lost < 3 * used or len(record.optimizers) != 1 or others:
+        return None
+    evidence = (
+        f"the gradients of {lost} backward passes were cleared before any step had used them; "
+        f"{used} were used, in {record.counts['step']} steps"
+    )
+    title = "most gradients are cleared without a step: the step stands outside the loop"
+    fix = "  for X, y in loader:\n      ...\n      loss.backward()\n+     optimizer.step()"
+    return Sign(evidence, record.step_line, fix, title)
 
 
 @rule(

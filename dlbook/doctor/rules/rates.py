@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 WILD = 10.0  # quartile distances: targets spread wider than that have a few that are far off
+ENOUGH = 16  # steps: after fewer, nothing can be said of where they lead
 HALF = 0.5  # of what a cure wins that the run did not, where less may be meant or no harm
 LONGER = 4  # times as many steps again
 LOWER, HIGHER = (0.1, 0.01), (10.0, 100.0, 1000.0)
@@ -202,7 +203,9 @@ def rate_too_low(record: Record) -> Sign | None:
     run together are too short for them to get where they must.
     """
     outcome = outcome_of(record)
-    if well_learned(record) or (outcome.learned and outcome.falling):
+    if record.counts["step"] < ENOUGH or well_learned(record):
+        return None
+    if outcome.learned and outcome.falling:
         return None  # slower than need be is no fault
     return _better_rate(record, HIGHER, missed=HALF)
 

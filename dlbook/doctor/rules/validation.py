@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
+from dlbook.doctor.experiments import copied
 from dlbook.doctor.outcomes import outcome_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
@@ -23,6 +22,7 @@ SMALL = 8  # rows: smaller batches tell too little
 MIXED = (0.02, 0.98)  # share of a batch that was trained on, if the batch is neither old nor new
 FEW_VALUES = 20  # in every column: a table of codes, in which rows are alike by nature
 FAR = 3.0  # standard deviations of the training rows, or times as wide
+CLASSIFYING = ("cross_entropy", "nll_loss", "binary_cross_entropy", "multi_margin_loss")
 CHANCE = 4.0  # standard errors of a correlation where there is none
 CLEARLY = 0.15  # points of accuracy, or of the variance that is explained
 
@@ -51,19 +51,25 @@ def validation_overlaps_training(record: Record) -> Sign | None:
     new = _rounded(torch.cat(asked))
     if len(known) < SMALL or _alike_by_nature(record):
         return None
-    if float(torch.isin(known, torch.unique(new)).double().mean()) > 0.9:
+    asks_for_all = float(torch.isin(known, torch.unique(new)).double().mean()) > 0.9
+    if asks_for_all and not record.validation_given:
         return None  # the training examples themselves are asked for
     parts = [_rounded(one) for one in asked if len(one) >= SMALL]
     shares = [float(torch.isin(part, known).double().mean()) for part in parts]
     if not shares:
         return None
     low, high = MIXED
+    if record.validation_given:
+        high = 2.0  # what is asked for only in part and what is asked for whole are the same fault
     mixed = [share for share in shares if low < share < high]
     whole = [share for share in shares if share >= high]
     repeated = any(len(torch.unique(_rounded(one))) < len(one) for one in rows)
-    if len(mixed) < len(shares) / 2 and not (whole and repeated):
+    if record.validation_given and not mixed:
         return None
-    told = mixed if len(mixed) >= len(shares) / 2 else whole
+    many = record.validation_given or len(mixed) >= len(shares) / 2
+    if not many and not (whole and repeated):
+        return None
+    told = mixed if many else whole
     evidence = (
         f"in {len(told)} of {len(shares)} batches of the evaluation, {sum(told) / len(told):.0%} "
         "of the rows are rows that were trained on"
@@ -127,7 +133,8 @@ def labels_unrelated_to_inputs(record: Record) -> Sign | None:
     samples = samples_of(record)
     if samples is None or samples.labels is None or samples.X.shape[1] > 5_000:
         return None
-    if not samples.measured:
+    classifies = any(e.name.startswith(CLASSIFYING) for t in record.tapes for e in t.entries)
+    if not samples.measured or not classifies:
         return None  # codes are not nearer to one another or farther
     rows, first = torch.unique(samples.X, dim=0, return_inverse=True)
     place = torch.full((len(rows),), len(first))
@@ -169,7 +176,7 @@ def _score(record: Record, X: Tensor, asked: Samples) -> float | None:
     name = tape.networks[0].name
     given = [tape.given[slot] for slot in tape.networks[0].refs if slot in tape.given]
     try:
-        network: nn.Module = copy.deepcopy(record.models[name]).eval()
+        network = copied({name: record.models[name]}, {})[name].eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             Z = network(X.reshape(len(X), *given[0].shape[1:]).to(given[0].dtype))
     except Exception:  # the network is not to be had alone
