@@ -21,6 +21,7 @@ TRAINING = """
 import torch
 from torch import nn
 
+torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
@@ -65,7 +66,7 @@ def test_the_report_comes_after_the_programs_own_output(capsys: pytest.CaptureFi
     own, report = printed.out.split("\n\n", 1)
     assert own.splitlines()[-1] == "done"
     assert report.startswith("1 error in 12 steps.")
-    assert "error: gradients are never cleared (train.py:14) [gradients-not-cleared]" in report
+    assert "error: gradients are never cleared (train.py:15) [gradients-not-cleared]" in report
     assert "book: pitfalls.html#gradients-not-cleared" in report
     assert printed.err == ""
 
@@ -233,7 +234,7 @@ def test_json_is_the_last_line_and_holds_the_whole_report(
     told = json.loads(last)
     assert told["verdict"] == "1 error in 12 steps."
     finding = told["findings"][0]
-    assert (finding["code"], finding["where"]) == ("gradients-not-cleared", "train.py:14")
+    assert (finding["code"], finding["where"]) == ("gradients-not-cleared", "train.py:15")
     assert finding["link"] == "pitfalls.html#gradients-not-cleared"
 
 

@@ -362,9 +362,21 @@ def test_healthy_pieces_get_no_finding(rules: None) -> None:
     loader = DataLoader(TensorDataset(X, X @ torch.tensor([[1.0], [2.0], [-1.0]])), 16)
     model, loss_fn, _ = pieces(nn.Linear(3, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    report = examine(model, loss_fn, optimizer, loader, loader)
+    new = torch.randn(64, 3, generator=torch.Generator().manual_seed(4))
+    held = DataLoader(TensorDataset(new, new @ torch.tensor([[1.0], [2.0], [-1.0]])), 16)
+    report = examine(model, loss_fn, optimizer, loader, held)
     assert not report.findings
     assert str(report) == "No fault found in 54 batches examined."
+
+
+def test_validation_that_shares_examples_is_found_whatever_their_order(rules: None) -> None:
+    X = torch.randn(96, 3, generator=torch.Generator().manual_seed(3))
+    Y = X @ torch.tensor([[1.0], [2.0], [-1.0]])
+    model, loss_fn, _ = pieces(nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train, held = (DataLoader(TensorDataset(X[p], Y[p]), 16) for p in (slice(64), slice(32, 96)))
+    report = examine(model, loss_fn, optimizer, train, held)
+    assert [finding.code for finding in report.findings] == ["validation-overlaps-training"]
 
 
 def test_places_in_files_are_left_as_they_were(tmp_path: Path) -> None:

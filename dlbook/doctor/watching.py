@@ -12,7 +12,7 @@ from functools import wraps
 from itertools import islice
 from numbers import Real
 from types import FrameType, TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -54,6 +54,8 @@ class Watcher:
         Codes of findings that are not to be reported.
     """
 
+    at_work: ClassVar[list[Watcher]] = []
+
     def __init__(self, every: int, ignore: Collection[str]) -> None:
         if every < 1:
             raise ValueError(f"expected every to be at least 1, got {every}")
@@ -78,6 +80,7 @@ class Watcher:
         self._entered += 1
         if self._entered > 1:
             return self
+        Watcher.at_work.append(self)
         for name, model in self.record.models.items():
             self._add_parameters(name, model)
         for optimizer in self.record.optimizers:
@@ -103,10 +106,10 @@ class Watcher:
             return
         self.record.error = error
         self._end_step()
-        if self._recorder.tape.networks and len(self.record.evaluations) < TAPES:
-            self.record.evaluations.append(self._recorder.tape)
+        self._keep_evaluation()
         self._stop_recording()
         self._undo.close()
+        Watcher.at_work.remove(self)
         self._hooked.clear()
 
     def report(self) -> Report:
@@ -117,18 +120,32 @@ class Watcher:
         Report
             The findings.
         """
-        self.paused = self.record.around.paused = self.record.habits.paused = True
-        try:
-            self.record.taught.update(self._recorder.taught)
-            with _draws_kept(), self._recorder.resting():
-                found = [f for f in diagnose(self.record) if f.code not in self.ignore]
-        finally:
-            self.paused = self.record.around.paused = self.record.habits.paused = False
+        self.record.taught.update(self._recorder.taught)
+        with ExitStack() as quiet:
+            for watcher in {self, *Watcher.at_work}:  # others watch the doctor's experiments too
+                quiet.enter_context(watcher._pausing())
+            quiet.enter_context(_draws_kept())
+            found = [f for f in diagnose(self.record) if f.code not in self.ignore]
         steps = self.record.counts["step"]
         seen = f"{steps} step{'s' * (steps != 1)}"
         if self.record.trouble:
             seen += f" ({'; '.join(self.record.trouble)})"
         return Report.of(found, seen=seen)
+
+    @contextmanager
+    def _pausing(self) -> Iterator[None]:
+        """Note nothing within."""
+        record = self.record
+        noting: tuple[Any, ...] = (self, record.around, record.habits, record.stores)
+        before = [one.paused for one in noting]
+        for one in noting:
+            one.paused = True
+        try:
+            with self._recorder.resting():
+                yield
+        finally:
+            for noted, paused in zip(noting, before, strict=True):
+                noted.paused = paused
 
     def log(self, **values: float) -> None:
         """Note measures of one's own, such as a validation accuracy; they belong to the last step.

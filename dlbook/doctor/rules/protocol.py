@@ -100,7 +100,7 @@ def _step_outside_the_loop(record: Record) -> Sign | None:
         for backward in record.backwards
         for key in backward.graph.parameters
     )
-    if lost < MANY or lost < 3 * used or len(record.optimizers) != 1 or others:
+    if not used or lost < max(MANY, 3 * used) or len(record.optimizers) != 1 or others:
         return None
     evidence = (
         f"the gradients of {lost} backward passes were cleared before any step had used them; "
