@@ -13,7 +13,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tests.judged import judged
 
-CODES = ("counter-reset-in-each-batch", "mean-losses-divided-by-examples", "batches-used-up")
+CODES = (
+    "counter-reset-in-each-batch",
+    "mean-losses-divided-by-examples",
+    "batches-used-up",
+    "batch-averages-unweighted",
+)
 
 
 def parts() -> tuple[nn.Module, torch.optim.Optimizer, DataLoader[tuple[Tensor, ...]]]:
@@ -66,12 +71,33 @@ def batches_mapped_once() -> None:
             optimizer.step()
 
 
+def measured(size: int) -> float:
+    model, optimizer, loader = parts()
+    for xb, yb in loader:
+        loss = cross_entropy(model(xb), yb)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    batches = DataLoader(loader.dataset, size)
+    share = 0.0
+    model.eval()
+    with torch.no_grad():
+        for xb, yb in batches:
+            share += (model(xb).argmax(1) == yb).float().mean().item()
+    return share / len(batches)
+
+
+def last_example_alone() -> float:
+    return measured(119)
+
+
 @pytest.mark.parametrize(
     ("program", "code"),
     [
         (counter_in_the_loop, CODES[0]),
         (sum_of_means_by_examples, CODES[1]),
         (batches_mapped_once, CODES[2]),
+        (last_example_alone, CODES[3]),
     ],
     ids=CODES,
 )
@@ -125,6 +151,10 @@ def sums_by_examples() -> float:
     return total / len(loader.dataset) + right / len(loader.dataset)  # type: ignore[arg-type]
 
 
+def last_batch_a_little_smaller() -> float:
+    return measured(7)
+
+
 def made_anew_in_each_epoch() -> None:
     model, optimizer, loader = parts()
     for _ in range(3):
@@ -155,6 +185,7 @@ def stream_without_end_cut_into_epochs() -> None:
         counters_before_the_loop,
         last_epoch_given_back,
         sums_by_examples,
+        last_batch_a_little_smaller,
         made_anew_in_each_epoch,
         stream_without_end_cut_into_epochs,
     ],

@@ -15,9 +15,16 @@ from typing import NamedTuple, TypeGuard
 
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
+from dlbook.doctor.surroundings import LoaderFacts
 
-__all__ = ["batches_used_up", "counter_reset_in_each_batch", "mean_losses_divided_by_examples"]
+__all__ = [
+    "batch_averages_unweighted",
+    "batches_used_up",
+    "counter_reset_in_each_batch",
+    "mean_losses_divided_by_examples",
+]
 
+TOO_MUCH = 0.05  # of the whole, by which a batch may count more than its examples
 Loop = ast.For | ast.While
 
 
@@ -85,6 +92,63 @@ def mean_losses_divided_by_examples(record: Record) -> Sign | None:
                         evidence = f"{name} adds up mean losses and is divided by len(….dataset)"
                         return Sign(evidence, f"{source.file}:{one.lineno}")
     return None
+
+
+@rule(
+    severity="error",
+    title="averages of batches are averaged as if the batches were of one size",
+    fix="- accuracy += right.float().mean().item() / len(loader)\n"
+    "+ accuracy += right.sum().item() / len(loader.dataset)",
+    born="averages_of_uneven_batches",
+)
+def batch_averages_unweighted(record: Record) -> Sign | None:
+    """Find means of batches that are averaged although one batch is far smaller.
+
+    Each batch counts as much as any other in such a mean. An example of a small last batch counts
+    as much as many of the others.
+    """
+    evaluated = [one for one in record.around.loaders.values() if not one.steps]
+    uneven = [(share, one) for one in evaluated if (share := _too_much(one)) > TOO_MUCH]
+    if not uneven:
+        return None
+    share, facts = max(uneven, key=lambda pair: pair[0])
+    last = (facts.examples or 0) % (facts.batch_size or 1)
+    for source in _sources(record):
+        for loop in _loops_of_batches(source):
+            for one in _statements(loop):
+                if isinstance(one, ast.AugAssign) and _adds_mean(one):
+                    evidence = (
+                        f"the last of {facts.batches} batches holds {last} of {facts.examples} "
+                        f"examples, and counts for {share:.0%} more of the mean than they should"
+                    )
+                    return Sign(evidence, f"{source.file}:{one.lineno}")
+    return None
+
+
+def _too_much(facts: LoaderFacts) -> float:
+    """Return by how much of the whole the last batch counts too much in a mean of means."""
+    if facts.drop_last or not facts.examples or not facts.batch_size or not facts.batches:
+        return 0.0
+    last = facts.examples % facts.batch_size
+    return 1 / facts.batches - last / facts.examples if last else 0.0
+
+
+def _adds_mean(one: ast.AugAssign) -> bool:
+    """Tell whether a statement adds ``.mean().item()`` of something, whatever it is divided by."""
+    value = one.value
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
+        value = value.left
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
+        return False
+    if value.func.attr != "item":
+        return False
+    inner = value.func.value
+    return (
+        isinstance(inner, ast.Call)
+        and isinstance(inner.func, ast.Attribute)
+        and inner.func.attr == "mean"
+        and not (inner.args or inner.keywords)
+    )
 
 
 @rule(

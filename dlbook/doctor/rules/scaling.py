@@ -15,10 +15,17 @@ from dlbook.doctor.rules.rule import Sign, rule
 from dlbook.doctor.samples import samples_of
 from dlbook.doctor.tape import Tape
 
-__all__ = ["batches_of_one_class", "categories_as_numbers", "inputs_unscaled", "targets_unscaled"]
+__all__ = [
+    "batches_of_one_class",
+    "categories_as_numbers",
+    "inputs_unscaled",
+    "inputs_wrapped_around",
+    "targets_unscaled",
+]
 
 APART = 10.0  # times as large: columns, or a mean and its spread, that are not of one size
 QUARTERS = torch.tensor([0.25, 0.5, 0.75])
+BYTES = 256
 PURE = 0.9  # share of a batch that is of one class
 
 
@@ -58,6 +65,49 @@ def inputs_unscaled(record: Record) -> Sign | None:
     evidence = (
         f"the columns' sizes lie between {float(largest.min()):.3g} and {float(largest.max()):.3g};"
         f" {found.told('with standardized inputs')}"
+    )
+    return Sign(evidence, _first_line(record))
+
+
+@rule(
+    severity="warning",
+    title="the inputs have wrapped around: bytes were subtracted as bytes",
+    fix="- difference = frame - background  # uint8: 3 - 5 is 254\n"
+    "+ difference = frame.astype(np.int16) - background",
+    born="bytes_that_wrap_around",
+    causes=("inputs-unscaled", "rate-too-low", "rate-too-high", "too-little-capacity"),
+)
+def inputs_wrapped_around(record: Record) -> Sign | None:
+    """Find differences of bytes that went below zero and came out at the top.
+
+    A byte holds 0 to 255, and counts on from the other end: 3 less 5 is 254. What is a little
+    below the background looks as bright as can be.
+    """
+    samples = samples_of(record)
+    if samples is None or well_learned(record) or not bool(samples.X.isfinite().all()):
+        return None
+    values = torch.unique(samples.X)
+    if not 64 < len(values) <= BYTES or not _evenly(values):
+        return None
+    step = values.diff().min()
+    level = ((samples.X - values[0]) / step).round()
+    third = float(((level >= BYTES / 2) & (level < 3 * BYTES / 4)).double().mean())
+    top = float((level >= 3 * BYTES / 4).double().mean())
+    if float(level.max()) < 250 or top < 2 * third:
+        return None
+
+    def unwrapped(trial: Trial) -> None:
+        low, whole = values[0] + 128 * step, BYTES * step
+        trial.tapes = [
+            _with_inputs(tape, lambda x: torch.where(x > low, x - whole, x)) for tape in trial.tapes
+        ]
+
+    found = race(record, "unwrapped", unwrapped)
+    if found is None or not found.wins:
+        return None
+    evidence = (
+        f"{top:.0%} of the inputs are in the top quarter of 256 levels, {third:.0%} in that below; "
+        f"{found.told('with 256 levels taken from them')}"
     )
     return Sign(evidence, _first_line(record))
 
