@@ -213,10 +213,12 @@ def trial_of(record: Record) -> Trial | None:
     Returns
     -------
     Trial or None
-        None where several optimizers took part, a pass has gaps, the first state of a network is
-        not known, or something cannot be copied.
+        None where networks make the targets, several optimizers took part, a pass has gaps, the
+        first state of a network is not known, or something cannot be copied.
     """
     tapes = [tape for tape in record.tapes if tape.whole]
+    if record.taught:  # a loss whose targets networks make does not tell how much was learned
+        return None
     if len(record.optimizers) != 1 or len(tapes) < 2 or len(tapes) < len(record.tapes) / 2:
         return None
     memo: dict[int, Any] = {}
