@@ -348,7 +348,7 @@ def one_class_weight_too_many() -> Any:
 
 @stops("nan-reached-the-loss", "100% of the predictions")
 def probabilities_of_nan() -> Any:
-    descend(lambda model: F.binary_cross_entropy(model(X * np.nan)[:, 0].sigmoid(), Y.float()))
+    descend(lambda model: F.binary_cross_entropy((np.nan * model(X)[:, 0]).sigmoid(), Y.float()))
 
 
 @stops("nan-reached-the-loss", "after 1 steps at a rate of inf", "weight")

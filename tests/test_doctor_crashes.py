@@ -23,7 +23,6 @@ from dlbook.doctor.rules.rule import Sign
 from dlbook.doctor.running import diagnose_script
 from dlbook.pitfalls import load_pitfall, pitfall_names
 from tests.crashing import PROGRAMS, X, network
-from tests.watched import watched
 
 
 def diagnosed(run: Any) -> Report:
@@ -44,14 +43,6 @@ def test_an_exception_is_explained_first_with_its_numbers(name: str) -> None:
         assert word in finding.evidence
     assert [f.code for f in report.findings if f.code in CRASHES] == [program.code]
     assert re.match(r"crashing\.py:\d+", finding.where)
-
-
-@pytest.mark.parametrize("name", pitfall_names())
-def test_a_pitfall_that_raises_is_named_first(name: str) -> None:
-    broken = watched("broken", name)
-    crashes = [f.code for f in broken.report.findings if f.code in CRASHES]
-    assert crashes == ([load_pitfall(name).finding] if broken.outcome.error else [])
-    assert crashes == [f.code for f in broken.report.findings][: len(crashes)]
 
 
 def test_every_rule_about_exceptions_was_seen_to_fire() -> None:

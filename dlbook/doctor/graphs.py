@@ -127,6 +127,7 @@ def graph_of(loss: Tensor) -> Graph:
 
     Examples
     --------
+    >>> import torch
     >>> w = torch.ones(3, requires_grad=True)
     >>> [node.kind for node in graph_of((2 * w).sum()).nodes]
     ['Sum', 'Mul', 'Parameter']

@@ -63,6 +63,8 @@ class Habits:
         they came from, and the reader's line.
     clearings : int
         How often ``zero_grad`` was called.
+    stepping : bool
+        Whether a step is under way.
     rates : list of float
         The largest rate of each step.
     modes : list of bool
@@ -102,6 +104,7 @@ class Habits:
     paused: bool = False
     _parts: dict[tuple[Any, ...], tuple[Any, tuple[float, ...]]] = field(default_factory=dict)
     clearings: int = 0
+    stepping: bool = False
     _pending: int = 0
     _marks: list[weakref.ref[Mark]] = field(default_factory=list)
     _seed: tuple[int, str, Tensor] | None = None
@@ -125,6 +128,8 @@ class Habits:
     def clear(self) -> None:
         """Note that gradients are cleared."""
         self.clearings += 1
+        if self.stepping:  # a closure clears before each look at the loss
+            self._pending = 0
         if self._pending and len(self.cleared) < MOST:
             self.cleared.append((self._pending, line_of_reader()))
         self._pending = 0

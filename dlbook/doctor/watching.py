@@ -13,6 +13,7 @@ from itertools import islice
 from numbers import Real
 from types import FrameType, TracebackType
 from typing import Any, ClassVar, Self, cast
+from warnings import catch_warnings
 
 import numpy as np
 import torch
@@ -125,6 +126,7 @@ class Watcher:
             for watcher in {self, *Watcher.at_work}:  # others watch the doctor's experiments too
                 quiet.enter_context(watcher._pausing())
             quiet.enter_context(_draws_kept())
+            quiet.enter_context(catch_warnings(action="ignore"))  # the program's own, once more
             found = [f for f in diagnose(self.record) if f.code not in self.ignore]
         steps = self.record.counts["step"]
         seen = f"{steps} step{'s' * (steps != 1)}"
@@ -383,6 +385,7 @@ class Watcher:
             self._changes[id(optimizer)] = self._changed_by(optimizer)
         changes = self._changes[id(optimizer)]
         trains = not changes or any(model.training for model in changes)
+        self.record.habits.stepping = True
         self.record.habits.step(_rate(optimizer), trains)
         if not self._looks(number):
             return
@@ -413,6 +416,7 @@ class Watcher:
         if self.paused:
             return
         self.record.around.stepped()
+        self.record.habits.stepping = False
         number = self.record.counts["step"]
         looked, self._looking = self._looks(number), self._looks(number + 1)
         if looked or self._looking or len(self.record.optimizers) > 1:
@@ -580,6 +584,7 @@ class watch(Watcher):  # noqa: N801  # read as the statement that it makes: with
 
     Examples
     --------
+    >>> from torch.nn import functional
     >>> model = nn.Linear(2, 1)
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     >>> with watch(model, optimizer) as w:

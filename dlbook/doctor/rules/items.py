@@ -37,10 +37,8 @@ def items_repeated(record: Record) -> Sign | None:
     counts = torch.bincount(samples.batches)
     if len(rows) < MANY or int(counts.max()) < 2:
         return None
-    same = all(
-        bool((part == part[0]).all())
-        for part in (rows[samples.batches == n] for n in range(len(counts)))
-    )
+    parts = [rows[samples.batches == number] for number in range(len(counts))]
+    same = all(bool((part == part[0]).all()) for part in parts if len(part))
     if not same:
         return None
     distinct = len(torch.unique(rows, dim=0))
