@@ -292,6 +292,7 @@ class Recorder(TorchFunctionMode):
         self.finished = False
         self._made: set[int] = set()
         self._missing: set[int] = set()
+        self._teaching: dict[int, str] = {}
         self._slots = {}
 
     def __torch_function__(
@@ -366,6 +367,7 @@ class Recorder(TorchFunctionMode):
             kept.append(entry)
         tape.entries = kept[::-1]
         tape.whole = tape.whole and self._missing.isdisjoint(needed)
+        self.taught.update(name for slot, name in self._teaching.items() if slot in needed)
         self.finished = True
         return tape
 
@@ -424,7 +426,9 @@ class Recorder(TorchFunctionMode):
         if known is not None:
             return Ref(known)
         slot = self._slot(tensor)
-        self.taught.update(name for past, name in self._past if past() is tensor)
+        for past, name in self._past:
+            if past() is tensor:
+                self._teaching[slot] = name
         if tensor.requires_grad and tensor.is_leaf:
             self.tape.parameters[slot] = tensor
         elif tensor.grad_fn is not None or tensor.numel() > LARGEST or self.finished:
