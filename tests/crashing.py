@@ -363,7 +363,7 @@ def weights_of_nan() -> Any:
 
 @stops("nan-reached-the-loss", "loc")
 def distribution_of_nan() -> Any:
-    return torch.distributions.Normal(torch.tensor(torch.nan), 1.0)
+    return torch.distributions.Normal(torch.tensor(torch.nan), 1.0, validate_args=True)
 
 
 @stops("binary-loss-on-logits", "from 5 to 5")

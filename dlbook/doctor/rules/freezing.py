@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dlbook.doctor.experiments import Trial
+from dlbook.doctor.outcomes import outcome_of
 from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
 
 __all__ = ["layers_frozen_at_random"]
+
+ENOUGH = 16  # steps: after fewer, nothing can be said of where they lead
 
 
 @rule(
@@ -24,8 +27,13 @@ def layers_frozen_at_random(record: Record) -> Sign | None:
     A layer is frozen to keep what it has learned. One that was drawn and never trained has nothing
     to keep, and passes on what chance makes of its inputs.
     """
-    if len(record.optimizers) != 1 or record.around.of_kind("load") or well_learned(record):
+    if record.counts["step"] < ENOUGH or len(record.optimizers) != 1:
+        return None  # it may be thawed later
+    outcome = outcome_of(record)
+    if record.around.of_kind("load") or well_learned(record):
         return None
+    if outcome.learned and outcome.falling:
+        return None  # it learns as it is
     frozen = {
         id(p): f"{name}.{own}".lstrip(".")
         for name, model in record.models.items()
