@@ -10,7 +10,7 @@ from dlbook.doctor.rules.rule import Sign, rule
 
 __all__ = ["layers_frozen_at_random"]
 
-ENOUGH = 16  # steps: after fewer, nothing can be said of where they lead
+ENOUGH = 50  # steps: after fewer, what is frozen may be meant to thaw later
 
 
 @rule(
@@ -28,7 +28,7 @@ def layers_frozen_at_random(record: Record) -> Sign | None:
     to keep, and passes on what chance makes of its inputs.
     """
     if record.counts["step"] < ENOUGH or len(record.optimizers) != 1:
-        return None  # it may be thawed later
+        return None
     outcome = outcome_of(record)
     if record.around.of_kind("load") or well_learned(record):
         return None
