@@ -402,13 +402,14 @@ def _least_constant(tapes: list[Tape], start: float) -> float:
 
 
 @contextmanager
-def own_draws(seed: int) -> Iterator[None]:
-    """Draw from generators of one's own."""
+def own_draws(seed: int | None = None) -> Iterator[None]:
+    """Leave the generators as they were; within, draw from a seed if one is given."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  # what the reader's network may draw from
+        if seed is not None:
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002  # what the reader's network may draw from
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlbook.doctor.graphs import Graph
-from dlbook.doctor.habits import Habits
+from dlbook.doctor.habits import Habits, Mark
 from dlbook.doctor.lines import AtWork
 from dlbook.doctor.stores import Stores
 from dlbook.doctor.surroundings import Surroundings
@@ -58,10 +58,6 @@ class ParameterFacts:
     fresh: bool = False
     stepped: bool = False
     version: int = -1
-
-
-class Mark:
-    """Put on a graph; it is gone when the graph is."""
 
 
 @dataclass
@@ -220,7 +216,7 @@ class Record:
     steps : list of StepFacts
         The steps that were looked at.
     around : Surroundings
-        What was seen around the networks: loaders, schedules, seeds.
+        What was seen around the networks: loaders, schedules, states loaded.
     habits : Habits
         What the loop did over and over.
     stores : Stores

@@ -10,7 +10,7 @@ from torch import Tensor
 from dlbook.doctor.record import Record
 from dlbook.doctor.tape import Entry, Tape
 
-__all__ = ["Samples", "inputs_of", "samples_of", "slots_of", "targets_of"]
+__all__ = ["Samples", "first_line", "inputs_of", "samples_of", "slots_of", "targets_of"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,11 @@ def slots_of(tape: Tape) -> list[int]:
             if slot not in inputs and slot not in found and shape and shape[0] in lengths:
                 found.append(slot)
     return found
+
+
+def first_line(tapes: list[Tape]) -> str:
+    """Return the line of the reader's code that first called a network; empty if none is known."""
+    return next((entry.where for tape in tapes for entry in tape.networks), "")
 
 
 def samples_of(record: Record, *, evaluations: bool = False) -> Samples | None:

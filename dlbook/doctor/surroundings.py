@@ -1,4 +1,4 @@
-"""What happens around the networks: loaders, schedules, seeds, clipping, states that are loaded."""
+"""What happens around the networks: loaders, schedules, clipping, states that are loaded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Event:
     Parameters
     ----------
     kind : str
-        ``seed``, ``optimizer``, ``schedule``, ``schedule step``, ``clip``, ``load``, ``loader``
+        ``optimizer``, ``schedule``, ``schedule step``, ``clip``, ``load``, ``loader``
         (a pass over a loader begins), ``end`` (a loader has no more), ``train``, ``eval`` (a
         network is set to a mode).
     step : int
@@ -37,7 +37,7 @@ class Event:
     where : str
         The line of the reader's code.
     facts : dict
-        For ``seed``: ``seed``. ``optimizer``: ``name``, ``parameters``, ``held`` (their ids),
+        For ``optimizer``: ``name``, ``parameters``, ``held`` (their ids),
         ``settings`` (its defaults), ``backwards`` (how many backward passes there had been).
         ``schedule`` and ``schedule step``: ``name``, ``schedule`` (a number of its own). ``clip``:
         ``limit``, ``norm``, ``single`` (whether single numbers are limited; ``norm`` is then the
@@ -174,9 +174,6 @@ def look_around(around: Surroundings, replace: Replace) -> None:
 
         return wrap
 
-    def seeded(seed: int) -> None:
-        around.add("seed", seed=int(seed))
-
     def optimizer_made(_: None, optimizer: Optimizer, *_args: Any, **_kwargs: Any) -> None:
         count = sum(len(group["params"]) for group in optimizer.param_groups)
         held = frozenset(id(p) for group in optimizer.param_groups for p in group["params"])
@@ -270,7 +267,6 @@ def look_around(around: Surroundings, replace: Replace) -> None:
 
     sources: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
     inside: list[nn.Module] = []
-    replace(torch, "manual_seed", before(seeded))
     replace(Optimizer, "__init__", after(optimizer_made))
     replace(LRScheduler, "__init__", after(schedule_made))
     replace(LRScheduler, "step", before(schedule_steps))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,7 +14,6 @@ from types import FrameType, TracebackType
 from typing import Any, ClassVar, Self, cast
 from warnings import catch_warnings
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -23,6 +21,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from dlbook.doctor.experiments import own_draws
 from dlbook.doctor.findings import Report
 from dlbook.doctor.graphs import graph_of
 from dlbook.doctor.habits import observe
@@ -125,7 +124,7 @@ class Watcher:
         with ExitStack() as quiet:
             for watcher in {self, *Watcher.at_work}:  # others watch the doctor's experiments too
                 quiet.enter_context(watcher._pausing())
-            quiet.enter_context(_draws_kept())
+            quiet.enter_context(own_draws())
             quiet.enter_context(catch_warnings(action="ignore"))  # the program's own, once more
             found = [f for f in diagnose(self.record) if f.code not in self.ignore]
         steps = self.record.counts["step"]
@@ -654,18 +653,6 @@ def plain(model: nn.Module) -> nn.Module:
             model = model.module
         else:
             return model
-
-
-@contextmanager
-def _draws_kept() -> Iterator[None]:
-    """Let no rule move the generators that the reader's program draws from."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _number(name: str, value: object) -> float:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.samples import Samples, inputs_of, samples_of, targets_of
+from dlbook.doctor.samples import Samples, first_line, inputs_of, samples_of, targets_of
 from dlbook.doctor.tape import Tape
 
 __all__ = [
@@ -81,7 +81,7 @@ def inputs_constant(record: Record) -> Sign | None:
         return None
     value = torch.unique(samples.X[0])
     told = f", each number {value[0]:g}" if len(value) == 1 else ""
-    return Sign(f"{len(samples.X)} inputs that are all equal{told}", _first_line(record))
+    return Sign(f"{len(samples.X)} inputs that are all equal{told}", first_line(record.tapes))
 
 
 @rule(
@@ -103,7 +103,7 @@ def labels_constant(record: Record) -> Sign | None:
     one_only = len(record.optimizers) == 1 and all(len(targets_of(t)) == 1 for t in record.tapes)
     if not one_only or len(samples.Y) < MANY or not bool((samples.Y[0] == samples.Y).all()):
         return None
-    return Sign(f"{len(samples.Y)} labels, all {samples.Y[0, 0]:g}", _first_line(record))
+    return Sign(f"{len(samples.Y)} labels, all {samples.Y[0, 0]:g}", first_line(record.tapes))
 
 
 @rule(
@@ -131,7 +131,7 @@ def target_among_inputs(record: Record) -> Sign | None:
         if bool(same.any()):
             column = int(same.nonzero()[0, 0])
             evidence = f"column {column} of the inputs is the target, in all {len(target)} rows"
-            return Sign(evidence, _first_line(record))
+            return Sign(evidence, first_line(record.tapes))
     return None
 
 
@@ -155,7 +155,7 @@ def targets_are_the_inputs(record: Record) -> Sign | None:
     if not record.tapes:
         return None
     evidence = f"in {len(record.tapes)} passes each target was the token at its own place"
-    return Sign(evidence, _first_line(record))
+    return Sign(evidence, first_line(record.tapes))
 
 
 @rule(
@@ -184,7 +184,7 @@ def row_number_among_inputs(record: Record) -> Sign | None:
         counts = bool((steps > 0).all()) and _multiples(steps)
         if counts and int((labels[order].diff() != 0).sum()) == len(torch.unique(labels)) - 1:
             evidence = f"column {number} counts up in equal steps, and the labels are in its order"
-            return Sign(evidence, _first_line(record))
+            return Sign(evidence, first_line(record.tapes))
     return None
 
 
@@ -264,7 +264,3 @@ def _all_seen(record: Record, samples: Samples) -> bool:
     return len(record.losses) <= len(record.tapes) + 1 or len(_distinct(samples.X)[0]) < 0.9 * len(
         samples.X
     )
-
-
-def _first_line(record: Record) -> str:
-    return next((entry.where for tape in record.tapes for entry in tape.networks), "")

@@ -12,7 +12,7 @@ from dlbook.doctor.outcomes import outcome_of
 from dlbook.doctor.races import race, well_learned
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.samples import samples_of
+from dlbook.doctor.samples import first_line, samples_of
 from dlbook.doctor.tape import Tape
 
 __all__ = [
@@ -66,7 +66,7 @@ def inputs_unscaled(record: Record) -> Sign | None:
         f"the columns' sizes lie between {float(largest.min()):.3g} and {float(largest.max()):.3g};"
         f" {found.told('with standardized inputs')}"
     )
-    return Sign(evidence, _first_line(record))
+    return Sign(evidence, first_line(record.tapes))
 
 
 @rule(
@@ -109,7 +109,7 @@ def inputs_wrapped_around(record: Record) -> Sign | None:
         f"{top:.0%} of the inputs are in the top quarter of 256 levels, {third:.0%} in that below; "
         f"{found.told('with 256 levels taken from them')}"
     )
-    return Sign(evidence, _first_line(record))
+    return Sign(evidence, first_line(record.tapes))
 
 
 @rule(
@@ -147,7 +147,7 @@ def targets_unscaled(record: Record) -> Sign | None:
         f"targets of mean {float(mean):.3g} and standard deviation {float(std):.3g}; "
         f"{found.told('with standardized targets')}"
     )
-    return Sign(evidence, _first_line(record))
+    return Sign(evidence, first_line(record.tapes))
 
 
 @rule(
@@ -186,7 +186,7 @@ def batches_of_one_class(record: Record) -> Sign | None:
         f"{len(torch.unique(labels))} seen; with the same rows shuffled the loss after the same "
         f"steps is {found.repaired:.3g} instead of {found.as_is:.3g}"
     )
-    return Sign(evidence, _first_line(record))
+    return Sign(evidence, first_line(record.tapes))
 
 
 @rule(
@@ -220,7 +220,7 @@ def categories_as_numbers(record: Record) -> Sign | None:
                 f"column {number} holds {len(codes)} codes; each code's own mean explains "
                 f"{by_code:.0%} of the targets, straight lines through all columns {by_size:.0%}"
             )
-            return Sign(evidence, _first_line(record))
+            return Sign(evidence, first_line(record.tapes))
     return None
 
 
@@ -308,7 +308,3 @@ def _explained_by_size(X: Tensor, Y: Tensor) -> float:
     solution = torch.linalg.lstsq(A[fit], Y[fit], driver="gelsd").solution
     left = Y[~fit] - Y[fit].mean(0)
     return 1 - float((Y[~fit] - A[~fit] @ solution).square().sum() / left.square().sum())
-
-
-def _first_line(record: Record) -> str:
-    return next((entry.where for tape in record.tapes for entry in tape.networks), "")

@@ -9,8 +9,7 @@ from dlbook.doctor.experiments import copied
 from dlbook.doctor.outcomes import outcome_of
 from dlbook.doctor.record import Record
 from dlbook.doctor.rules.rule import Sign, rule
-from dlbook.doctor.samples import Samples, samples_of
-from dlbook.doctor.tape import Tape
+from dlbook.doctor.samples import Samples, first_line, samples_of
 
 __all__ = [
     "labels_unrelated_to_inputs",
@@ -59,22 +58,20 @@ def validation_overlaps_training(record: Record) -> Sign | None:
     if not shares:
         return None
     low, high = MIXED
-    if record.validation_given:
-        high = 2.0  # what is asked for only in part and what is asked for whole are the same fault
-    mixed = [share for share in shares if low < share < high]
-    whole = [share for share in shares if share >= high]
+    shared = [share for share in shares if share > low]
+    mixed = [share for share in shared if share < high]
     repeated = any(len(torch.unique(_rounded(one))) < len(one) for one in rows)
-    if record.validation_given and not mixed:
+    if record.validation_given or len(mixed) >= len(shares) / 2:
+        told = shared
+    else:
+        told = [share for share in shared if share >= high and repeated]
+    if not told:
         return None
-    many = record.validation_given or len(mixed) >= len(shares) / 2
-    if not many and not (whole and repeated):
-        return None
-    told = mixed if many else whole
     evidence = (
         f"in {len(told)} of {len(shares)} batches of the evaluation, {sum(told) / len(told):.0%} "
         "of the rows are rows that were trained on"
     )
-    return Sign(evidence, _line(record.evaluations))
+    return Sign(evidence, first_line(record.evaluations))
 
 
 @rule(
@@ -111,7 +108,7 @@ def validation_scaled_otherwise(record: Record) -> Sign | None:
         f"another size or place; brought to those of the training, their score is {prepared:.2f} "
         f"instead of {as_is:.2f}"
     )
-    return Sign(evidence, _line(record.evaluations))
+    return Sign(evidence, first_line(record.evaluations))
 
 
 @rule(
@@ -152,7 +149,7 @@ def labels_unrelated_to_inputs(record: Record) -> Sign | None:
         f"among {len(X)} inputs, what the nearest others or a linear map say of a label has a "
         f"correlation of {found:.2f} with it; chance alone reaches {least:.2f}"
     )
-    return Sign(evidence, _line(record.tapes))
+    return Sign(evidence, first_line(record.tapes))
 
 
 def _rounded(rows: Tensor) -> Tensor:
@@ -225,7 +222,3 @@ def _correlation(said: Tensor, Y: Tensor) -> float:
     said, Y = said - said.mean(0), Y - Y.mean(0)
     sizes = (said.norm(dim=0) * Y.norm(dim=0)).clamp(min=1e-12)
     return float(((said * Y).sum(0) / sizes).max())
-
-
-def _line(tapes: list[Tape]) -> str:
-    return next((entry.where for tape in tapes for entry in tape.networks), "")
